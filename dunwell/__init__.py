@@ -1,0 +1,1 @@
+"""Dunwell: dunning, done well. An event-driven collections engine."""

@@ -1,0 +1,1 @@
+"""Whatever comes in: files, messages, payments, and the relay that delivers to cases."""

@@ -1,0 +1,1 @@
+"""The embedded servers of a checkout: PostgreSQL, Temporal, and the processes around them."""

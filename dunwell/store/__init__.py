@@ -1,0 +1,1 @@
+"""PostgreSQL remembers: SQL, migrations, and the two transactions of a step."""

@@ -1,0 +1,167 @@
+"""The ledger: each money event once, by its source's id, with balanced entries beside it."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Literal
+
+from dunwell.domain.facts import PostCredit, Reschedule, ReverseCredit
+from dunwell.domain.ledger import Credit, position
+from dunwell.store.database import Connection
+from dunwell.store.reading import read_money
+
+Posting = Literal["posted", "known", "review"]
+
+# What each kind of credit is booked against, beside the person's debt.
+_AGAINST = {
+    "payment": "cash",
+    "settlement_discount": "relief",
+    "write_off": "written_off",
+    "sale": "sold",
+    "hand_over": "handed_over",
+    "withdrawal": "withdrawn",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What became of a money event, and why in words."""
+
+    result: Posting
+    says: str
+
+
+async def lock_loan(connection: Connection, loan_id: str) -> str:
+    """Lock the loan's row in a statement of its own; returns its currency.
+
+    Raises: LookupError when there is no such loan.
+    """
+    currency = await connection.fetchval("select currency from loan where id = $1 for update", loan_id)
+    if currency is None:
+        raise LookupError(f"no loan {loan_id}")
+    return str(currency)
+
+
+async def conflict(connection: Connection, loan_id: str, credit: Credit) -> Posted | None:
+    """What stands against posting a credit: known already, or to be looked at by a person."""
+    same_id = await connection.fetchrow(
+        "select loan_id, value_date, amount, kind from money_event where source = $1 and external_id = $2",
+        credit.source,
+        credit.id,
+    )
+    if same_id is not None:
+        if tuple(same_id) == (loan_id, credit.value_date, credit.amount, credit.kind):
+            return Posted("known", f"{credit.source} {credit.id} is posted already")
+        return Posted("review", f"{credit.source} {credit.id} was posted with other content")
+    if credit.kind != "payment":
+        return None
+    twin = await connection.fetchval(
+        """select source from money_event where loan_id = $1 and value_date = $2 and amount = $3
+           and source <> $4 and kind = 'payment' and reversed_on is null limit 1""",
+        loan_id,
+        credit.value_date,
+        credit.amount,
+        credit.source,
+    )
+    if twin is not None:
+        return Posted("review", f"the same amount and value date came from {twin} already")
+    return None
+
+
+async def post(connection: Connection, loan_id: str, currency: str, credit: Credit, at: datetime) -> Posted:
+    """Post a credit on a loan that is locked: event, balanced entries, version. Once."""
+    stands = await conflict(connection, loan_id, credit)
+    if stands is not None:
+        if stands.result == "review":
+            await _review(connection, loan_id, currency, credit, at, stands.says)
+        return stands
+    await _book(connection, loan_id, credit, at, reverses=None)
+    await _raise_version(connection, loan_id, at)
+    return Posted("posted", f"posted {credit.source} {credit.id}")
+
+
+async def reverse(connection: Connection, loan_id: str, back: ReverseCredit, at: datetime) -> Posted:
+    """Take a wrong booking back, as if it had never been made; the entries of both stay."""
+    row = await connection.fetchrow(
+        "select loan_id, amount, reversed_on from money_event where source = $1 and external_id = $2",
+        back.source,
+        back.payment_id,
+    )
+    if row is None or row["loan_id"] != loan_id:
+        return Posted("review", f"{back.source} {back.payment_id} is not posted on loan {loan_id}")
+    if row["reversed_on"] is not None:
+        return Posted("known", f"{back.source} {back.payment_id} is reversed already")
+    await connection.execute(
+        "update money_event set reversed_on = $3 where source = $1 and external_id = $2",
+        back.source,
+        back.payment_id,
+        back.on,
+    )
+    undone = Credit(back.source, back.reversal_id, back.on, row["amount"])
+    await _book(connection, loan_id, undone, at, reverses=back.payment_id)
+    await _raise_version(connection, loan_id, at)
+    return Posted("posted", f"reversed {back.source} {back.payment_id}")
+
+
+async def write(connection: Connection, loan_id: str, currency: str, change: object, at: datetime) -> None:
+    """Do what a case asked of the ledger."""
+    match change:
+        case PostCredit(credit):
+            await post(connection, loan_id, currency, credit, at)
+        case ReverseCredit():
+            await reverse(connection, loan_id, change, at)
+        case Reschedule():
+            await reschedule(connection, loan_id, change, at)
+        case _:
+            raise TypeError(f"not a change of the ledger: {change!r}")
+
+
+async def reschedule(connection: Connection, loan_id: str, change: Reschedule, at: datetime) -> None:
+    """Put a new schedule in force; asked again for the same date it changes nothing."""
+    money = (await read_money(connection, loan_id)).rescheduled(change.on, change.instalments)
+    added = await connection.fetchval(
+        "insert into schedule (loan_id, from_on, covered) values ($1, $2, $3) on conflict do nothing returning 1",
+        loan_id,
+        change.on,
+        money.schedules[-1].covered,
+    )
+    if added is None:
+        return
+    await connection.executemany(
+        "insert into instalment (loan_id, from_on, number, due_on, amount) values ($1, $2, $3, $4, $5)",
+        [(loan_id, change.on, i.number, i.due_on, i.amount) for i in change.instalments],
+    )
+    await _raise_version(connection, loan_id, at)
+
+
+async def _book(connection: Connection, loan_id: str, credit: Credit, at: datetime, reverses: str | None) -> None:
+    kind = "reversal" if reverses else credit.kind
+    sign = -1 if reverses else 1
+    await connection.execute(
+        """insert into money_event (source, external_id, loan_id, kind, value_date, amount, arrived_at, reverses)
+           values ($1, $2, $3, $4, $5, $6, $7, $8)""",
+        credit.source, credit.id, loan_id, kind, credit.value_date, credit.amount, at, reverses,
+    )  # fmt: skip
+    await connection.execute(
+        """insert into ledger_entry (loan_id, source, external_id, account, amount, value_date, booked_at)
+           values ($1, $2, $3, 'debt', $4, $6, $7), ($1, $2, $3, $5, -$4::bigint, $6, $7)""",
+        loan_id, credit.source, credit.id, -sign * credit.amount, _AGAINST[credit.kind], credit.value_date, at,
+    )  # fmt: skip
+
+
+async def _review(connection: Connection, loan_id: str, currency: str, credit: Credit, at: datetime, why: str) -> None:
+    await connection.execute(
+        """insert into money_review (source, external_id, loan_id, why, value_date, amount, currency, arrived_at)
+           values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing""",
+        credit.source, credit.id, loan_id, why, credit.value_date, credit.amount, currency, at,
+    )  # fmt: skip
+
+
+async def _raise_version(connection: Connection, loan_id: str, at: datetime) -> None:
+    """A new version, and the oldest unpaid due date that the daily sweep looks by."""
+    money = await read_money(connection, loan_id)
+    there = position(money, max(at.astimezone(UTC).date(), date.min))
+    await connection.execute(
+        "update loan set version = version + 1, oldest_unpaid_due_on = $2 where id = $1",
+        loan_id,
+        there.oldest_unpaid_due_on,
+    )

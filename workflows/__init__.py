@@ -1,0 +1,1 @@
+"""When: the durable loops of a case and of the daily portfolio."""
