@@ -2,26 +2,33 @@
 TEMPORAL_API_KEY, TEMPORAL_TLS_...) are read as the Temporal SDK documents them.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+PREFIX = "DUNWELL_"
 CHANNEL_QUEUES = ("sms", "email", "voice", "letter", "legal", "agency")
 
 
 class SettingsError(SystemExit):
-    """Settings that cannot be used; the message names each variable, never its value."""
+    """Settings that cannot be used; the message names each variable, and never the value of a secret."""
 
 
 class Settings(BaseSettings):
-    """Every setting has the prefix DUNWELL_."""
+    """Every setting has the prefix DUNWELL_. An empty variable is one that is not set."""
 
-    model_config = SettingsConfigDict(env_prefix="DUNWELL_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
-    database_url: SecretStr = Field(description="PostgreSQL of the cases, postgresql://user:password@host/database")
+    database_url: SecretStr = Field(
+        description="PostgreSQL of the cases, postgresql://user:password@host/database; PGPASSWORD may hold the password instead"
+    )
     database_pool: int = Field(10, ge=2, le=30, description="connections of each process")
     provider_url: str = Field("http://127.0.0.1:8700", description="the provider of messages, calls and letters")
     provider_token: SecretStr | None = Field(None, description="bearer token for the provider")
@@ -47,9 +54,31 @@ class Settings(BaseSettings):
     slots: int = Field(100, ge=1, le=1000, description="steps at once on each queue")
     cached_cases: int = Field(1000, ge=100, description="cases kept warm in memory")
     graceful_seconds: int = Field(30, ge=1, description="how long a stop waits for steps that run")
-    build_id: str = Field("dev", description="version of this deployment, for rolling deploys")
+    build_id: str = Field("dev", min_length=1, description="version of this deployment, for rolling deploys")
     deployment: str | None = Field(None, description="name of the worker deployment; empty: unversioned")
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    log_level: str = Field(
+        "INFO",
+        pattern="^(DEBUG|INFO|WARNING|ERROR)$",
+        description="DEBUG, INFO, WARNING or ERROR; JSON lines in any case",
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, url: SecretStr) -> SecretStr:
+        parts = urlsplit(url.get_secret_value())
+        if parts.scheme not in {"postgresql", "postgres"} or not parts.path.strip("/"):
+            raise ValueError("should look like postgresql://user:password@host:5432/database")
+        return url
+
+    @field_validator("provider_url")
+    @classmethod
+    def _is_http(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("should look like https://provider.example")
+        if parts.password is not None:
+            raise ValueError("holds a password; give it as DUNWELL_PROVIDER_TOKEN")
+        return url
 
     @field_validator("task_queues", "signal_sources", mode="before")
     @classmethod
@@ -79,5 +108,27 @@ def load() -> Settings:
     try:
         return Settings()
     except ValidationError as e:
-        problems = "\n".join(f"  DUNWELL_{'_'.join(map(str, p['loc'])).upper()}: {p['msg']}" for p in e.errors())
+        problems = "\n".join(f"  {_problem(str(p['loc'][0]), p['msg'], p['type'])}" for p in e.errors())
         raise SettingsError(f"settings that cannot be used:\n{problems}\ndocs/settings.md lists them all") from None
+
+
+def unknown_variables() -> list[str]:
+    """Variables with our prefix that are no setting: most likely a slip of the pen."""
+    known = {_variable(field) for field in Settings.model_fields}
+    return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+
+
+def _problem(field: str, message: str, kind: str) -> str:
+    variable = _variable(field)
+    if kind == "missing":
+        return f"{variable}: is not set; it is the {Settings.model_fields[field].description}"
+    shown = "" if _may_hold_a_secret(field) else f"={os.environ.get(variable, '')[:60]}"
+    return f"{variable}{shown}: {message.removeprefix('Value error, ')}"
+
+
+def _variable(field: str) -> str:
+    return PREFIX + field.upper()
+
+
+def _may_hold_a_secret(field: str) -> bool:
+    return field.endswith(("_url", "_token"))

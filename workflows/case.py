@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.place import Place
     from activities.remind import Remind
     from dunwell.domain.codes import StepKind
-    from dunwell.domain.messages import Answer, Ask, Attributes, CaseRun, Decision, NextStep, Note, PromiseToPay
+    from dunwell.domain.messages import Answer, Approval, Ask, Attributes, CaseRun, Decision, NextStep, Note, PromiseToPay
 
 _ONCE = RetryPolicy(maximum_attempts=1)
 _PATIENT = RetryPolicy(maximum_interval=timedelta(minutes=5), non_retryable_error_types=["DomainError", "NoSuchCase"])
@@ -187,6 +187,11 @@ class Case:
     async def decide(self, said: Decision) -> Answer:
         """An operator's decision over the case."""
         return await self.answered("decision", said.model_dump_json())
+
+    @workflow.update
+    async def approve(self, said: Approval) -> Answer:
+        """A person's word on a step that waits for approval."""
+        return await self.answered("approval", said.model_dump_json())
 
     async def answered(self, name: str, raw: str) -> Answer:
         """Put it into the inbox and wait for the loop's answer."""

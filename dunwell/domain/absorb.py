@@ -188,6 +188,8 @@ def _decision_refusal(story: Story, said: Decision) -> str | None:
             return f"a settlement is less than the {there.outstanding} minor units owed"
     if said.what in ("settle", "restructure") and (said.due_on is None or said.due_on <= story.today):
         return "the first payment needs a date after today"
+    if said.what == "restructure" and not there.outstanding:
+        return "nothing is owed"
     if said.what == "recall" and not story.state.placed:
         return "the case is not placed"
     return None

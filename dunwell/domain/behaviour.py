@@ -177,7 +177,7 @@ class Trigger(Data):
     """What a reaction waits for: an event, perhaps with these field values, perhaps only the nth such."""
 
     when: str
-    where: dict[str, str | int | bool] = {}
+    where: dict[str, str | int | bool] = Field(default_factory=dict)
     nth: Annotated[int, Field(ge=1)] | None = None
     after: Annotated[str, Field(pattern=f"^{_AFTER.pattern}$")]
     loan: str | None = None
@@ -323,29 +323,26 @@ def speak(
 
     `contact`: the number of the contact it reacts to.
     """
-    match deed:
-        case UnknownMessage(name=name, raw=raw):
-            return Utterance(deed_id, name, None, raw)
-        case Pay(amount=word):
-            amount = _amount(word, money, state, today)
-            return _utter(
-                deed_id, "payment_received",
-                amount and PaymentReceived(
-                    source=SOURCE, payment_id=deed_id, value_date=today, amount=amount, currency=money.currency
-                ),
-            )  # fmt: skip
-        case Promise(amount=word):
-            amount = _amount(word, money, state, today)
-            by = _day(deed.due_on, deed.due_in_days, today)
-            return _utter(deed_id, "promise", amount and by and PromiseToPay(amount=amount, due_on=by))
-        case _:
-            return _utter(deed_id, *_plain_words(deed, deed_id, money, state, today, contact))
+    if isinstance(deed, UnknownMessage):
+        return Utterance(deed_id, deed.name, None, deed.raw)
+    if isinstance(deed, (Pay, Promise)) and not _amount(deed.amount, money, state, today):
+        return None
+    name, message = _words(deed, deed_id, money, state, today, contact)
+    return Utterance(deed_id, name, message, to_json(message))
 
 
-def _plain_words(
+def _words(
     deed: Deed, deed_id: str, money: LoanMoney, state: CaseState | None, today: date, contact: int | None
 ) -> tuple[str, Message]:
     match deed:
+        case Pay(amount=word):
+            paid = _amount(word, money, state, today)
+            return "payment_received", PaymentReceived(
+                source=SOURCE, payment_id=deed_id, value_date=today, amount=paid, currency=money.currency
+            )
+        case Promise(amount=word):
+            by = _day(deed.due_on, deed.due_in_days, today) or today
+            return "promise", PromiseToPay(amount=_amount(word, money, state, today), due_on=by)
         case Reverse(payment=payment):
             return "payment_reversed", _reversal(payment, deed_id, money, today)
         case Say(about=about, channel=channel):
@@ -373,10 +370,6 @@ def _plain_words(
             return "contact_result", ContactHeard(contact=max(number, 1), result=deed.result, reason=deed.reason)
         case _:
             raise TypeError(f"no words for {deed!r}")
-
-
-def _utter(deed_id: str, name: str, message: Message | int | None) -> Utterance | None:
-    return Utterance(deed_id, name, message, to_json(message)) if isinstance(message, Message) else None
 
 
 def _reversal(payment: str, deed_id: str, money: LoanMoney, today: date) -> PaymentReversed:

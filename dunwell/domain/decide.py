@@ -44,7 +44,7 @@ def decide(story: Story) -> Next:
         or _placement(story)
         or _ladder(story)
     )
-    return _not_past_money(story, found)
+    return _not_past_due_date(story, _not_past_money(story, found))
 
 
 def _closed(story: Story) -> Next | None:
@@ -244,3 +244,12 @@ def _not_past_money(story: Story, found: Next) -> Next:
     if coming and (at := look_at(story, min(coming))) < found.due:
         return Next("assess", at, "money_coming", "a payment counts from that day on")
     return found
+
+
+def _not_past_due_date(story: Story, found: Next) -> Next:
+    """A case that nothing is late in yet looks on the first day on which something would be."""
+    due = story.position.oldest_unpaid_due_on
+    if story.state.closed or story.position.dpd > 0 or due is None:
+        return found
+    at = look_at(story, max(due, story.today) + timedelta(days=1))
+    return Next("assess", at, "waits_for_due", f"due on {due}: nothing is late yet") if at < found.due else found

@@ -165,10 +165,14 @@ def _instant(local: datetime, zone: tzinfo) -> datetime:
 
 def _caps(contacts: tuple[Contact, ...], rules: HouseRules, zone: tzinfo, at: datetime) -> list[_Failure]:
     today = at.astimezone(zone).date()
+    earliest = at - timedelta(days=max((cap.dates for cap in rules.caps), default=0) + 1)
     dates = sorted(
         c.at.astimezone(zone).date()
         for c in contacts
-        if c.state not in _NOT_COUNTED and c.channel in rules.capped_channels and c.purpose not in _EXEMPT_FROM_CAPS
+        if c.at > earliest
+        and c.state not in _NOT_COUNTED
+        and c.channel in rules.capped_channels
+        and c.purpose not in _EXEMPT_FROM_CAPS
     )
     found = []
     for cap in rules.caps:

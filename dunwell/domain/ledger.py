@@ -1,6 +1,6 @@
 """What is owed on a loan, derived anew from its money facts; nothing here is remembered."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Literal
@@ -37,6 +37,11 @@ class Schedule:
     from_on: date
     instalments: tuple[Instalment, ...]
     covered: int = 0
+
+    def __post_init__(self) -> None:
+        # Sorted once: money is laid against them in this order again and again.
+        ordered = tuple(sorted(self.instalments, key=lambda i: (i.due_on, i.number)))
+        object.__setattr__(self, "instalments", ordered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,26 +116,25 @@ def position(money: LoanMoney, on: date) -> Position:
     outstanding = past_due = next_amount = 0
     oldest: date | None = None
     next_due: date | None = None
-    dues = _in_order(schedule.instalments)
+    dues = schedule.instalments
     if left < 0:
         # A payment that the earlier instalments had used up was reversed: it is owed again, first of all.
-        dues.insert(0, (schedule.from_on, 0, -left))
-    for due_on, _, amount in dues:
-        used = min(max(left, 0), amount)
-        left -= used
-        unpaid = amount - used
-        if not unpaid:
+        dues, left = (Instalment(0, schedule.from_on, -left), *dues), 0
+    for due in dues:
+        if left >= due.amount:
+            left -= due.amount
             continue
+        unpaid, left = due.amount - left, 0
         outstanding += unpaid
         if oldest is None:
-            oldest = due_on
-        if due_on < on:
+            oldest = due.due_on
+        if due.due_on < on:
             past_due += unpaid
-        elif next_due is None or next_due == due_on:
-            next_due = due_on
+        elif next_due is None or next_due == due.due_on:
+            next_due = due.due_on
             next_amount += unpaid
     dpd = max(0, (on - oldest).days) if oldest else 0
-    return Position(on, outstanding, past_due, max(left, 0), oldest, dpd, next_due, next_amount)
+    return Position(on, outstanding, past_due, left, oldest, dpd, next_due, next_amount)
 
 
 def episodes(money: LoanMoney, until: date, since: date | None = None) -> list[Episode]:
@@ -177,10 +181,6 @@ def ahead(money: LoanMoney, start: date) -> Iterator[tuple[date, date | None, Po
     starts = [start, *sorted(d for d in days if d > start)]
     for first, end in zip(starts, [*starts[1:], None], strict=True):
         yield first, end, position(money, first)
-
-
-def _in_order(instalments: Iterable[Instalment]) -> list[tuple[date, int, int]]:
-    return sorted((i.due_on, i.number, i.amount) for i in instalments)
 
 
 def _change_days(money: LoanMoney, until: date, since: date | None) -> list[date]:

@@ -2,13 +2,11 @@
 
 from datetime import date, timedelta
 
-from dunwell.domain.case import CaseState, case_id_of
+from dunwell.domain.case import CaseState
 from dunwell.domain.facts import Facts
-from dunwell.domain.ledger import ahead, next_late_day
+from dunwell.domain.ledger import DAY, ahead
 from dunwell.domain.reasons import holds, segment
 from dunwell.domain.strategy import LadderStep
-
-DAY = timedelta(days=1)
 
 
 def should_open(state: CaseState | None, facts: Facts, today: date) -> bool:
@@ -23,9 +21,17 @@ def opens_on(state: CaseState | None, facts: Facts, after: date) -> date | None:
     """
     if state is not None and not state.closed:
         return None
-    late = next_late_day(facts.money, after - DAY)
-    early = _reminds_on(state, facts, after)
-    return min((d for d in (late, early) if d is not None), default=None)
+    known = state or CaseState("", facts.money.loan_id, facts.person.id)
+    for start, end, there in ahead(facts.money, after):
+        due = there.oldest_unpaid_due_on
+        if due is None:
+            continue
+        first = max(start, due + DAY)
+        if due >= start and (days := reminder_days(known, facts)) and not reminded(known, facts, due):
+            first = max(start, due - timedelta(days=days))
+        if end is None or first < end:
+            return first
+    return None
 
 
 def reminder_days(state: CaseState, facts: Facts) -> int:
@@ -43,20 +49,3 @@ def _early_steps(state: CaseState, facts: Facts) -> list[LadderStep]:
     """The steps before the due date whose conditions hold for this person."""
     path = facts.book.paths[segment(state, facts).path]
     return [s for s in path.steps if (s.offset_days or 0) < 0 and all(holds(c, state, facts) for c in s.when)]
-
-
-def _reminds_on(state: CaseState | None, facts: Facts, after: date) -> date | None:
-    """The first date from `after` on that is near enough to an unpaid due date to remind of it."""
-    money = facts.money
-    known = state or CaseState(str(case_id_of(money.loan_id)), money.loan_id, facts.person.id)
-    days = reminder_days(known, facts)
-    if days == 0:
-        return None
-    for start, end, there in ahead(money, after):
-        due = there.oldest_unpaid_due_on
-        if due is None or due < start:
-            continue
-        near = max(start, due - timedelta(days=days))
-        if (end is None or near < end) and not reminded(known, facts, due):
-            return near
-    return None

@@ -55,9 +55,7 @@ def holds(condition: Condition, state: CaseState, facts: Facts) -> bool:
     match condition:
         case "first_time":
             return not repeat
-        case "repeat":
-            return repeat
-        case "recently_late":
+        case "repeat" | "recently_late":
             return repeat
         case "unable":
             return state.reason in facts.book.house.unable_reasons

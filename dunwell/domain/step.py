@@ -295,10 +295,11 @@ def _reminds_early(story: Story) -> bool:
 
 def _close(story: Story) -> None:
     state = story.state
-    runs = [e for e in episodes(story.facts.money, story.today) if e.ended_on is not None]
-    last = runs[-1] if runs else None
-    ended_on = last.ended_on if last and last.ended_on else story.today
-    worst = last.worst_dpd if last else state.worst_dpd
+    runs = episodes(story.facts.money, story.today)
+    ended_on, worst = story.today, state.worst_dpd
+    # None of them when the money came on the very day the episode began: no day ended with it.
+    if runs and runs[-1].ended_on is not None and state.opened_on and runs[-1].ended_on > state.opened_on:
+        ended_on, worst = runs[-1].ended_on, runs[-1].worst_dpd
     for promise in state.open_promises:
         story.tell(ev.PromiseJudged(promise.number, "cancelled", promise.received))
     if state.running_plan is not None:

@@ -16,7 +16,6 @@ import yaml
 
 from dunwell.domain.behaviour import Behaviour, ScriptError, read_behaviour
 from dunwell.domain.ledger import Instalment
-from dunwell.domain.money import AmountError
 from dunwell.domain.portfolio import Customer, EventRow, LoanFile, PaymentRow, Portfolio
 from dunwell.intake import cells
 from dunwell.intake.cells import BadCell

@@ -27,7 +27,7 @@ CURRENCY = SearchAttributeKey.for_keyword("Currency")
 JURISDICTION = SearchAttributeKey.for_keyword("Jurisdiction")
 NEEDS_ATTENTION = SearchAttributeKey.for_bool("NeedsAttention")
 
-Offset = Callable[[datetime], float]
+Offset = Callable[[WakeUp], float]
 
 
 def workflow_id(case_id: object) -> str:
@@ -35,14 +35,14 @@ def workflow_id(case_id: object) -> str:
     return f"case-{case_id}"
 
 
-def real_time(_at: datetime) -> float:
+def real_time(_: WakeUp) -> float:
     """In production the case's time is the server's."""
     return 0.0
 
 
-def began_at(at: datetime) -> float:
+def began_at(wake: WakeUp) -> float:
     """In the demo and a replay a run begins at the date of what woke it. Seconds."""
-    return (at - datetime.now(UTC)).total_seconds()
+    return (wake.at - datetime.now(UTC)).total_seconds()
 
 
 class Relay:
@@ -90,7 +90,7 @@ class Relay:
         try:
             await self._client.start_workflow(
                 "Case",
-                CaseRun(case_id=str(wake.case_id), offset=self._offset(wake.at)),
+                CaseRun(case_id=str(wake.case_id), offset=self._offset(wake)),
                 id=workflow_id(wake.case_id),
                 task_queue=CASE_QUEUE,
                 start_signal=wake.name,

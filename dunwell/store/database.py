@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import TypeAlias, TypeVar
 
 import asyncpg
@@ -22,6 +23,20 @@ async def connect(dsn: str, size: int = 10) -> asyncpg.Pool:
     return await asyncpg.create_pool(dsn, min_size=1, max_size=size, reset=_keep_session, command_timeout=20)
 
 
+def _scripts() -> list[Traversable]:
+    folder = files("dunwell.store").joinpath("migrations")
+    return sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
+
+
+async def missing_migrations(pool: asyncpg.Pool) -> list[str]:
+    """Names of the migrations that this release needs and the database does not have yet."""
+    try:
+        known = {r["name"] for r in await pool.fetch("select name from migration")}
+    except asyncpg.UndefinedTableError:
+        known = set()
+    return [script.name for script in _scripts() if script.name not in known]
+
+
 async def migrate(dsn: str) -> list[str]:
     """Apply what is missing, in order, each file in a transaction; returns the names applied."""
     connection = await asyncpg.connect(dsn)
@@ -32,10 +47,7 @@ async def migrate(dsn: str) -> list[str]:
             "create table if not exists migration (name text primary key, at timestamptz default now())"
         )
         known = {r["name"] for r in await connection.fetch("select name from migration")}
-        scripts = sorted(
-            (f for f in files("dunwell.store").joinpath("migrations").iterdir() if f.name.endswith(".sql")),
-            key=lambda f: f.name,
-        )
+        scripts = _scripts()
         for script in scripts:
             if script.name in known:
                 continue

@@ -1,0 +1,102 @@
+"""Which database and which Temporal server a command talks to."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+import asyncpg
+import typer
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+
+from dunwell.catalogue import CatalogueError, load_book
+from dunwell.domain.strategy import Book
+from dunwell.local.stack import Stack
+from dunwell.settings import CHECKOUT
+from dunwell.store.cases import find_case
+from dunwell.store.database import connect
+
+T = TypeVar("T")
+
+
+class Refusal(typer.Exit):
+    """A command that cannot be done; what is wrong and what to do was said."""
+
+
+def refuse(message: str) -> Refusal:
+    """Say what is wrong, and give the error to raise; exit status 2."""
+    typer.secho(message, err=True, fg=typer.colors.RED)
+    return Refusal(2)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's work. What a user can mend is said in one line, never as a trace."""
+    try:
+        return asyncio.run(work)
+    except (asyncpg.PostgresError, OSError) as e:
+        raise refuse(f"the database does not answer ({type(e).__name__}: {e}): is it up, and is the address right?") from e
+    except CatalogueError as e:
+        raise refuse(str(e)) from e
+
+
+@dataclass(slots=True)
+class House:
+    """What a command works with."""
+
+    pool: asyncpg.Pool
+    environment: dict[str, str]
+
+    async def temporal(self) -> Client:
+        """A client of the same house's Temporal server."""
+        config = ClientConfig.load_client_connect_config()
+        if "TEMPORAL_ADDRESS" in self.environment:
+            config["target_host"] = self.environment["TEMPORAL_ADDRESS"]
+        config.setdefault("target_host", "127.0.0.1:7233")
+        try:
+            return await Client.connect(**config, data_converter=pydantic_data_converter)
+        except RuntimeError as e:
+            raise refuse(f"no Temporal server at {config['target_host']}: start it, or set TEMPORAL_ADDRESS") from e
+
+    def book(self) -> Book:
+        """Rules and strategies of this checkout."""
+        return load_book(CHECKOUT)
+
+    async def case(self, case_or_loan: str) -> UUID:
+        """A case by its id or its loan's."""
+        async with self.pool.acquire() as connection:
+            found = await find_case(connection, case_or_loan)
+        if found is None:
+            raise refuse(f"no case for {case_or_loan!r}: give a case id or a loan id; `list` shows the open ones")
+        return found
+
+
+@asynccontextmanager
+async def house() -> AsyncIterator[House]:
+    """The house named by DUNWELL_DATABASE_URL, or the embedded one that runs here."""
+    environment: dict[str, str] = {}
+    dsn = os.environ.get("DUNWELL_DATABASE_URL")
+    if dsn is None:
+        running = Stack.find()
+        if running is None:
+            raise refuse(
+                "nothing to talk to: set DUNWELL_DATABASE_URL and TEMPORAL_ADDRESS, "
+                "or start the embedded servers in another terminal with `make demo KEEP=1`"
+            )
+        dsn, environment = running.database_url, running.environment()
+    pool = await connect(dsn, 4)
+    try:
+        yield House(pool, environment)
+    finally:
+        await pool.close()
+
+
+async def case_now(pool: asyncpg.Pool, case_id: UUID | None = None) -> datetime:
+    """The present; but not before what a case has already seen, for a kept demo lives at its own dates."""
+    last = await pool.fetchval("select max(last_at) from collection_case where id = coalesce($1, id)", case_id)
+    return max(datetime.now(UTC), last) if last else datetime.now(UTC)

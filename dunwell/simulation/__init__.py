@@ -1,0 +1,1 @@
+"""The same domain under a virtual clock: whole portfolios in memory."""
