@@ -12,14 +12,11 @@ from temporalio.exceptions import ApplicationError
 
 from dunwell.channels.protocol import Channel, ChannelDown, Dispatch, OutcomeUnknown, Receipt
 from dunwell.domain.messages import Ask, NextStep
-from dunwell.domain.step import Outcome
+from dunwell.domain.step import DOMAIN_ERRORS, Outcome
 from dunwell.store.reading import NewerSnapshot, NoSuchCase
 from dunwell.store.steps import Clock, Steps, ToSend
 
 log = structlog.get_logger()
-
-# Domain errors and bad data: another try would end the same. The case then asks for a person.
-_NOT_RETRIED = (ValueError, LookupError, TypeError, AssertionError)
 
 
 def case_clock(ask: Ask) -> Clock:
@@ -62,15 +59,16 @@ class Working:
         began, outcome = time.monotonic(), "failed"
         try:
             found = await self._work(ask, clock, info.workflow_run_id or "")
-            outcome = "done"
-            return found
         except NewerSnapshot as e:
             raise ApplicationError(str(e), type="NewerSnapshot", next_retry_delay=timedelta(seconds=10)) from e
         except NoSuchCase as e:
             raise ApplicationError(str(e), type="NoSuchCase", non_retryable=True) from e
-        except _NOT_RETRIED as e:
+        except DOMAIN_ERRORS as e:
             log.exception("step_not_understood", kind=ask.kind)
             raise ApplicationError(f"{type(e).__name__}: {e}", type="DomainError", non_retryable=True) from e
+        else:
+            outcome = "done"
+            return found
         finally:
             self.meter.step(ask.kind, outcome, time.monotonic() - began)
             structlog.contextvars.unbind_contextvars("case_id", "run_id")

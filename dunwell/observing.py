@@ -89,7 +89,8 @@ def configure_logs(level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for chatty in ("httpx", "uvicorn.error"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     # Case and run stand in fields of their own; the message need not repeat them.
     activity.logger.activity_info_on_message = False
     workflow.logger.workflow_info_on_message = False

@@ -22,7 +22,17 @@ with workflow.unsafe.imports_passed_through():
     from activities.place import Place
     from activities.remind import Remind
     from dunwell.domain.codes import StepKind
-    from dunwell.domain.messages import Answer, Approval, Ask, Attributes, CaseRun, Decision, NextStep, Note, PromiseToPay
+    from dunwell.domain.messages import (
+        Answer,
+        Approval,
+        Ask,
+        Attributes,
+        CaseRun,
+        Decision,
+        NextStep,
+        Note,
+        PromiseToPay,
+    )
 
 _ONCE = RetryPolicy(maximum_attempts=1)
 _PATIENT = RetryPolicy(maximum_interval=timedelta(minutes=5), non_retryable_error_types=["DomainError", "NoSuchCase"])

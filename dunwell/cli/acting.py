@@ -20,6 +20,7 @@ from dunwell.domain.person import Hold
 from dunwell.intake import events
 from dunwell.intake.relay import workflow_id
 from dunwell.store.sealing import keep_content
+from workflows.portfolio import Portfolio, Sweep
 
 LoanArgument = Annotated[str, typer.Argument(metavar="LOAN", help="a loan id")]
 Day = Annotated[str | None, typer.Option("--on", metavar="DATE", help="business date, YYYY-MM-DD; today if left out")]
@@ -32,8 +33,6 @@ def sweep(
     on: Annotated[str | None, typer.Option("--on", metavar="DATE", help="the day; today if left out")] = None,
 ) -> None:
     """Make today's overdue list now: open the cases that are due, and write the list as CSV."""
-    from workflows.portfolio import Portfolio, Sweep
-
     async def work(there: House) -> None:
         client = await there.temporal()
         day = _day(on) if on else None
@@ -118,7 +117,12 @@ def hold(
     async def work(there: House) -> events.Told:
         kept, now = _hold_kind(kind), await case_now(there.pool)
         placed = Hold(
-            id or str(uuid4()), kept, now, loan if loan_only else None, _channel(channel), _day(until) if until else None
+            id or str(uuid4()),
+            kept,
+            now,
+            loan if loan_only else None,
+            _channel(channel),
+            _day(until) if until else None,
         )
         return await events.hold(there.pool, await _person(there, loan), placed)
 
@@ -174,10 +178,14 @@ def approve(
 
 def decide(
     case: CaseArgument,
-    what: Annotated[str, typer.Argument(help=f"one of: {', '.join(get_args(Decision.model_fields['what'].annotation))}")],
+    what: Annotated[
+        str, typer.Argument(help=f"one of: {', '.join(get_args(Decision.model_fields['what'].annotation))}")
+    ],
     by: Annotated[str, typer.Option(help="who decides")],
     amount: Annotated[str | None, typer.Option(help="of a settlement")] = None,
-    due: Annotated[str | None, typer.Option(metavar="DATE", help="first payment of a settlement or restructuring")] = None,
+    due: Annotated[
+        str | None, typer.Option(metavar="DATE", help="first payment of a settlement or restructuring")
+    ] = None,
     id: IdOption = None,
 ) -> None:
     """An operator's decision: resume a case that needed a person, place, settle, restructure, write off ..."""
@@ -196,7 +204,8 @@ async def _ask(there: House, case_id: UUID, update: str, message: Message, id: s
     """By an update, for the caller waits for the answer."""
     handle = (await there.temporal()).get_workflow_handle(workflow_id(case_id))
     try:
-        return await handle.execute_update(update, message, id=id or str(uuid4()), result_type=Answer)
+        answer: Answer = await handle.execute_update(update, message, id=id or str(uuid4()), result_type=Answer)
+        return answer
     except (RPCError, WorkflowUpdateFailedError, WorkflowFailureError) as e:
         stage = await there.pool.fetchval("select stage from collection_case where id = $1", case_id)
         if stage == "closed":

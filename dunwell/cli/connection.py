@@ -40,7 +40,9 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
     except (asyncpg.PostgresError, OSError) as e:
-        raise refuse(f"the database does not answer ({type(e).__name__}: {e}): is it up, and is the address right?") from e
+        raise refuse(
+            f"the database does not answer ({type(e).__name__}: {e}): is it up, and is the address right?"
+        ) from e
     except CatalogueError as e:
         raise refuse(str(e)) from e
 

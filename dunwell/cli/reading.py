@@ -92,7 +92,9 @@ async def read_case(pool: asyncpg.Pool, case_id: UUID) -> dict[str, Any]:
 
 
 def _print_case(told: dict[str, Any]) -> None:
-    console.print(f"[bold]Loan {told['loan']}[/]  person {told['person']}  {told['jurisdiction']} ({told['time_zone']})")
+    console.print(
+        f"[bold]Loan {told['loan']}[/]  person {told['person']}  {told['jurisdiction']} ({told['time_zone']})"
+    )
     console.print(f"workflow {told['workflow']}")
     standing = plain(told["stage"]) + (f", {plain(told['ending'])}" if told["ending"] else "")
     console.print(

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import time
-from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -83,7 +82,9 @@ def read(folder: Path, out: Path) -> tuple[Portfolio, list[Rejected]]:
 
 def _end(rejected: list[Rejected], out: Path) -> None:
     if rejected:
-        typer.secho(f"{len(rejected)} rows were not taken: see {out / 'rejected.csv'}", err=True, fg=typer.colors.YELLOW)
+        typer.secho(
+            f"{len(rejected)} rows were not taken: see {out / 'rejected.csv'}", err=True, fg=typer.colors.YELLOW
+        )
         raise typer.Exit(1)
 
 
@@ -100,7 +101,12 @@ async def _replay(portfolio: Portfolio, book: Book, out: Path, workers: int) -> 
 
 async def with_bar(what: str, drive: Drive, portfolio: Portfolio, starts_on: date | None = None) -> None:
     """Work the portfolio under a progress bar."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(what, total=1.0)
         await drive.work(portfolio, lambda part: bar.update(task, completed=part), starts_on)
@@ -117,6 +123,8 @@ async def write_tables(drive: Drive, portfolio: Portfolio, out: Path) -> None:
                    join collection_case k on k.id = j.case_id where k.loan_id = $1 order by j.number""",
                 loan_id,
             )
-            journal = [Entry(r["at"], decode(r["kind"], json.loads(r["bytes"])["body"]), r["run_id"] or "") for r in rows]
+            journal = [
+                Entry(r["at"], decode(r["kind"], json.loads(r["bytes"])["body"]), r["run_id"] or "") for r in rows
+            ]
             tables.add(LoanStory(money, journal, workflow_id(rows[0]["case_id"]) if rows else ""))
     await asyncio.to_thread(tables.write, out)

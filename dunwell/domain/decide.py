@@ -8,7 +8,7 @@ from dunwell.domain.agreements import next_plan_day
 from dunwell.domain.case import Next
 from dunwell.domain.codes import Channel, StepKind
 from dunwell.domain.gate import Request, Verdict, judge
-from dunwell.domain.ladder import Rung, channel_of, rung
+from dunwell.domain.ladder import Rung, anchor_of, channel_of, rung
 from dunwell.domain.messages import plain
 from dunwell.domain.money import say
 from dunwell.domain.story import Story
@@ -165,6 +165,9 @@ def _contact(story: Story, right: Rung) -> Next:
     """A contact at the first lawful minute on or after its date."""
     step = right.step
     channel = channel_of(story, step)
+    if channel is None and step.purpose == "payment_reminder_pre_due":
+        story.tell(ev.StepSkipped(step.id, anchor_of(story), "no usable point for a reminder that is only a courtesy"))
+        return _ladder(story)
     if channel is None:
         story.tell(ev.AttentionRaised("unreachable", f"no usable point for: {step.title}"))
         return decide(story)

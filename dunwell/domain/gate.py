@@ -64,6 +64,22 @@ def judge(request: Request, person: Person, rules: HouseRules, now: datetime) ->
     return Verdict("defer", shown.code, shown.reason, ids, until)
 
 
+def closes_at(channel: Channel, person: Person, rules: HouseRules, at: datetime) -> datetime:
+    """When a contact allowed at `at` may not be made any more: its window's end, less the guard.
+
+    What goes to a court or an agency keeps no hours and expires after a day.
+    """
+    zone = person.zone
+    guard = timedelta(minutes=rules.guard_minutes_before_close)
+    local = at.astimezone(zone or UTC)
+    ends = [
+        _instant(datetime.combine(local.date(), w.closes) - guard, zone or UTC)
+        for w in rules.windows
+        if channel in w.channels and _open(w, local, guard)
+    ]
+    return max(ends) if ends else at + timedelta(days=1)
+
+
 def _first_allowed(
     request: Request,
     person: Person,

@@ -33,7 +33,7 @@ def rung(story: Story) -> Rung | None:
             story.tell(
                 ev.StepSkipped(
                     passed.step.id,
-                    _anchor(story),
+                    anchor_of(story),
                     f"{right.step.title} is the right step at {story.position.dpd} days past due",
                 )
             )
@@ -43,7 +43,7 @@ def rung(story: Story) -> Rung | None:
 
 def _ahead(story: Story, path: Strategy) -> list[Rung]:
     """The path's undone rungs whose date is known, in its order."""
-    anchor, state = _anchor(story), story.state
+    anchor, state = anchor_of(story), story.state
     late = story.position.dpd > 0
     found: list[Rung] = []
     before_on: date | None = None
@@ -69,7 +69,8 @@ def _ahead(story: Story, path: Strategy) -> list[Rung]:
     return found
 
 
-def _anchor(story: Story) -> date:
+def anchor_of(story: Story) -> date:
+    """Day 0: the due date of the oldest unpaid instalment. Raises: ValueError where nothing is unpaid."""
     anchor = story.state.anchor
     if anchor is None:
         raise ValueError(f"case {story.state.case_id} has no unpaid instalment to work")

@@ -73,7 +73,8 @@ def parse_amount(text: str, currency: str) -> int:
         raise AmountError(
             f"{text!r} has {len(fraction)} decimals, {currency} has {digits}: send the exact amount in minor units"
         )
-    minor = int(whole) * 10**digits + int(fraction.ljust(digits, "0") or "0")
+    scale: int = 10**digits
+    minor = int(whole) * scale + int(fraction.ljust(digits, "0") or "0")
     if minor > LARGEST:
         raise AmountError(f"{text!r} is larger than any loan: check the unit")
     return minor

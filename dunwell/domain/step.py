@@ -4,7 +4,8 @@ The engine, the demo and the simulation all work cases by these two functions.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Literal
 
@@ -15,7 +16,7 @@ from dunwell.domain.case import CaseState, Next
 from dunwell.domain.codes import LEAVES_THE_HOUSE, Channel, Ending, Stage, StepKind
 from dunwell.domain.decide import PLACEMENT, decide
 from dunwell.domain.facts import Facts, LosePoint, Write
-from dunwell.domain.gate import Request, Verdict, judge
+from dunwell.domain.gate import Request, Verdict, closes_at, judge
 from dunwell.domain.ledger import episodes
 from dunwell.domain.messages import Answer, Undecodable, decode
 from dunwell.domain.opening import reminded, reminder_days
@@ -24,6 +25,8 @@ from dunwell.domain.story import Story
 from dunwell.domain.strategy import LadderStep, Purpose
 
 APPROVAL_DAYS = 14
+# What the domain raises when facts or rules do not fit together: trying again would end the same.
+DOMAIN_ERRORS = (ValueError, LookupError, TypeError, ArithmeticError, AssertionError)
 Outcome = Literal["sent", "failed", "unknown", "abandoned"]
 
 
@@ -67,14 +70,23 @@ class Worked:
     facts: Facts | None = None
 
 
-def begin(state: CaseState, facts: Facts, now: datetime, kind: StepKind, heard: Sequence[Said] = ()) -> Worked:
+def begin(
+    state: CaseState,
+    facts: Facts,
+    now: datetime,
+    kind: StepKind,
+    heard: Sequence[Said] = (),
+    *,
+    careful: bool = False,
+) -> Worked:
     """Take what was heard, look at the facts, and either intend a contact or plan the next step.
 
     The step that came due is a proposal: it is done only if today's facts still ask for it.
+    `careful`: each message is tried apart first, and kept for a person if it cannot be taken.
     """
     story, asked = Story(state, facts, now), state.next
     for said in heard:
-        _hear(story, said)
+        _hear(story, _tried(story, said) if careful else said)
     catch_up(story)
     proposal = decide(story)
     if kind in LEAVES_THE_HOUSE and _is_what_came_due(proposal, asked, story):
@@ -163,6 +175,15 @@ def _is_what_came_due(proposal: Next, asked: Next | None, story: Story) -> bool:
     )
 
 
+def _tried(story: Story, said: Said) -> Said:
+    """The message as it is, or with what went wrong when it was taken in a trial."""
+    try:
+        _hear(Story(deepcopy(story.state), story.facts, story.now), said)
+    except DOMAIN_ERRORS as e:
+        return replace(said, problem=f"{said.name} could not be taken: {type(e).__name__}: {e}")
+    return said
+
+
 def _hear(story: Story, said: Said) -> None:
     if said.problem is not None:
         keep(story, said.id, said.name, said.problem)
@@ -212,7 +233,8 @@ def _leave_the_house(story: Story, proposal: Next) -> Intent | None:
     return Intent(
         number, step.id, channel, step.purpose, step.template, path.tone if path else "formal",
         story.facts.person.language, amount, story.facts.money.currency, there.dpd,
-        (there.next_due_on if pre_due else None) or story.state.anchor, options, story.now + timedelta(hours=2),
+        (there.next_due_on if pre_due else None) or story.state.anchor, options,
+        closes_at(channel, story.facts.person, rules, story.now),
     )  # fmt: skip
 
 

@@ -98,7 +98,7 @@ class _Folder:
             except BadCell as e:
                 self._reject(file, row, e)
                 if lost is not None:
-                    lost.setdefault(next(iter(row.cells.values())), row.line)
+                    lost.setdefault(row.cells[COLUMNS[file][0]], row.line)
                 continue
             id = key(found)
             if id not in known:

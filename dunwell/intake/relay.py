@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
+from typing import Any
 
 import asyncpg
 import structlog
@@ -25,6 +26,7 @@ _AT_ONCE = 32
 STAGE = SearchAttributeKey.for_keyword("CaseStage")
 CURRENCY = SearchAttributeKey.for_keyword("Currency")
 JURISDICTION = SearchAttributeKey.for_keyword("Jurisdiction")
+OLDEST = SearchAttributeKey.for_datetime("OldestUnpaidDueOn")
 NEEDS_ATTENTION = SearchAttributeKey.for_bool("NeedsAttention")
 
 Offset = Callable[[WakeUp], float]
@@ -96,14 +98,7 @@ class Relay:
                 start_signal=wake.name,
                 start_signal_args=[Note(name=wake.name, id=wake.message_id)],
                 static_summary="collection case",
-                search_attributes=TypedSearchAttributes(
-                    [
-                        SearchAttributePair(STAGE, wake.stage),
-                        SearchAttributePair(CURRENCY, wake.currency),
-                        SearchAttributePair(JURISDICTION, wake.jurisdiction),
-                        SearchAttributePair(NEEDS_ATTENTION, False),
-                    ]
-                ),
+                search_attributes=_attributes(wake),
             )
         except RPCError as e:
             # It stays in the outbox and comes up again; one that cannot be delivered stops only itself.
@@ -119,3 +114,16 @@ class Relay:
             return
         finally:
             self._due.clear()
+
+
+def _attributes(wake: WakeUp) -> TypedSearchAttributes:
+    """What is known when a run starts costs no event of its own then."""
+    pairs: list[SearchAttributePair[Any]] = [
+        SearchAttributePair(STAGE, wake.stage),
+        SearchAttributePair(CURRENCY, wake.currency),
+        SearchAttributePair(JURISDICTION, wake.jurisdiction),
+        SearchAttributePair(NEEDS_ATTENTION, value=False),
+    ]
+    if wake.oldest_due_on is not None:
+        pairs.append(SearchAttributePair(OLDEST, datetime.combine(wake.oldest_due_on, time(), UTC)))
+    return TypedSearchAttributes(pairs)

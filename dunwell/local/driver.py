@@ -45,7 +45,10 @@ class Drive:
         await import_people(self.pool, people)
         await import_loans(
             self.pool,
-            [NewLoan(x.loan_id, x.customer_id, x.product, x.currency, _in_order(x.instalments)) for x in portfolio.loans.values()],
+            [
+                NewLoan(x.loan_id, x.customer_id, x.product, x.currency, _in_order(x.instalments))
+                for x in portfolio.loans.values()
+            ],
         )
 
     async def work(self, portfolio: Portfolio, progress: Progress, starts_on: date | None = None) -> None:

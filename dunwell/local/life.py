@@ -184,9 +184,7 @@ class PersonsLife:
         if loan.state is not None:
             await events.tell(self._engine.pool, loan.case_id, said.id, said.name, said.raw, now)
 
-    async def _settle(
-        self, now: datetime, only: Iterable[_Loan] | None = None, touched: Iterable[str] = ()
-    ) -> None:
+    async def _settle(self, now: datetime, only: Iterable[_Loan] | None = None, touched: Iterable[str] = ()) -> None:
         """Wait until the person's cases have done all that is due, then read what changed."""
         cases = [loan.case_id for loan in only] if only is not None else None
         await self._engine.settling.wait(self._id, now, cases)
@@ -201,7 +199,7 @@ class PersonsLife:
         else:
             ids = (id for id in {*changed, *touched} if not self._loans[id].open)
             self._look_ahead(ids, self._agenda.next_sweep_day(now))
-        for id, loan in self._loans.items():
+        for loan in self._loans.values():
             if loan.open:
                 loan.opens_on = None
 

@@ -48,9 +48,7 @@ class Settling:
         """Until nothing is due at `now` for the person's cases. Raises: NotSettled."""
         self._next += 1
         mine = self._next
-        there = _Waiting(
-            person, now, ",".join(map(str, cases)) if cases is not None else None, asyncio.Future()
-        )
+        there = _Waiting(person, now, ",".join(map(str, cases)) if cases is not None else None, asyncio.Future())
         self._waiting[mine] = there
         try:
             await asyncio.wait_for(there.settled, _PATIENCE_SECONDS)

@@ -47,8 +47,8 @@ async def sweep_page(
         )  # fmt: skip
         ids = [r["id"] for r in loans]
         people = sorted({r["person_id"] for r in loans})
-        await c.execute("select 1 from person where id = any($1) order by id for update", people)
-        await c.execute("select 1 from loan where id = any($1) order by id for update", ids)
+        await c.execute("select 1 from person where id = any($1) order by id for no key update", people)
+        await c.execute("select 1 from loan where id = any($1) order by id for no key update", ids)
         found = [await _look(c, book, r["id"], r["person_id"], on, now) for r in loans]
         return Page(
             looked_at=len(loans),
@@ -79,16 +79,16 @@ async def _look(c: Connection, book: Book, loan_id: str, person_id: str, on: dat
         return late, False
     if not should_open(state, facts, today):
         return late, False
-    return late, await _open(c, loan_id, person_id, now, "reminder" if late else "pre_due")
+    return late, await _open(c, loan_id, person_id, now, "reminder" if late else "pre_due", there.oldest_unpaid_due_on)
 
 
-async def _open(c: Connection, loan_id: str, person_id: str, now: datetime, stage: str) -> bool:
+async def _open(c: Connection, loan_id: str, person_id: str, now: datetime, stage: str, oldest: date | None) -> bool:
     """A case for the loan, and a wake-up for it; one that waits already is not queued again."""
     case_id = case_id_of(loan_id)
     await c.execute(
-        """insert into collection_case (id, loan_id, person_id, stage, opened_at) values ($1, $2, $3, $4, $5)
+        """insert into collection_case (id, loan_id, person_id, stage, opened_at, oldest_due_on) values ($1, $2, $3, $4, $5, $6)
            on conflict (id) do nothing""",
-        case_id, loan_id, person_id, stage, now,
+        case_id, loan_id, person_id, stage, now, oldest,
     )  # fmt: skip
     if await c.fetchval("select 1 from outbox where case_id = $1 and name = 'opened'", case_id):
         return False

@@ -35,7 +35,7 @@ async def lock_loan(connection: Connection, loan_id: str) -> str:
 
     Raises: LookupError when there is no such loan.
     """
-    currency = await connection.fetchval("select currency from loan where id = $1 for update", loan_id)
+    currency = await connection.fetchval("select currency from loan where id = $1 for no key update", loan_id)
     if currency is None:
         raise LookupError(f"no loan {loan_id}")
     return str(currency)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from dunwell.store.database import Connection
@@ -22,6 +22,7 @@ class WakeUp:
     stage: str
     currency: str
     jurisdiction: str
+    oldest_due_on: date | None
     tries: int
 
 
@@ -55,7 +56,7 @@ async def claim(connection: Connection, most: int, again_after_seconds: int) -> 
                from due where o.id = due.id
                returning o.id, o.case_id, o.name, o.message_id, o.at, o.tries
            )
-           select t.*, c.stage, l.currency, p.jurisdiction
+           select t.*, c.stage, c.oldest_due_on, l.currency, p.jurisdiction
            from taken t join collection_case c on c.id = t.case_id
            join loan l on l.id = c.loan_id join person p on p.id = c.person_id order by t.id""",
         most,

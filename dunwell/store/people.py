@@ -10,7 +10,7 @@ from dunwell.store.outbox import queue
 
 async def lock_person(connection: Connection, person_id: str) -> None:
     """Lock the person's row in a statement of its own. Raises: LookupError."""
-    if await connection.fetchval("select 1 from person where id = $1 for update", person_id) is None:
+    if await connection.fetchval("select 1 from person where id = $1 for no key update", person_id) is None:
         raise LookupError(f"no person {person_id}")
 
 

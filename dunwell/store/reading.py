@@ -57,24 +57,26 @@ def shown(state: CaseState) -> tuple[object, ...]:
 async def lock(connection: Connection, case_id: UUID) -> CaseRow:
     """Lock person, loan, case, in this order, each in a statement of its own.
 
+    Not against rows that only refer to them: intake queues a wake-up without waiting for a case.
+
     Raises: NoSuchCase; NewerSnapshot.
     """
     person = await connection.fetchrow(
         """select id, version from person
-           where id = (select person_id from collection_case where id = $1) for update""",
+           where id = (select person_id from collection_case where id = $1) for no key update""",
         case_id,
     )
     if person is None:
         raise NoSuchCase(f"no case has the id {case_id}")
     loan = await connection.fetchrow(
         """select id, version from loan
-           where id = (select loan_id from collection_case where id = $1) for update""",
+           where id = (select loan_id from collection_case where id = $1) for no key update""",
         case_id,
     )
     assert loan is not None
     row = await connection.fetchrow(
         """select snapshot, snapshot_version, stage, holds, attention, journal_length, head, last_at, seen_loan, seen_person
-           from collection_case where id = $1 for update""",
+           from collection_case where id = $1 for no key update""",
         case_id,
     )
     assert row is not None

@@ -70,9 +70,16 @@ class Steps:
         """Transaction A. A next step when nothing is to be sent (any more), else what to send."""
 
         async def a(c: Connection) -> NextStep | ToSend:
-            return await self._begin(c, ask, clock, run_id)
+            return await self._begin(c, ask, clock, run_id, careful=False)
 
-        return await whole(self._pool, a)
+        async def message_by_message(c: Connection) -> NextStep | ToSend:
+            return await self._begin(c, ask, clock, run_id, careful=True)
+
+        try:
+            return await whole(self._pool, a)
+        except step.DOMAIN_ERRORS:
+            # Perhaps one message is poison: then it stops only itself.
+            return await whole(self._pool, message_by_message)
 
     async def may_send(self, ask: Ask, sending: ToSend, clock: Clock) -> str | None:
         """Ask the gate again for an intent that an earlier attempt left.
@@ -135,7 +142,9 @@ class Steps:
 
         return await whole(self._pool, raise_it)
 
-    async def _begin(self, c: Connection, ask: Ask, clock: Clock, run_id: str | None) -> NextStep | ToSend:
+    async def _begin(
+        self, c: Connection, ask: Ask, clock: Clock, run_id: str | None, *, careful: bool
+    ) -> NextStep | ToSend:
         row = await lock(c, UUID(ask.case_id))
         now = _not_behind(clock(), row)
         await _keep(c, row, ask, now)
@@ -153,7 +162,7 @@ class Steps:
         stale = ask.sequence is not None and ask.sequence != row.state.sequence
         heard = [await self._checked(c, row, w) for w in waiting]
         kind = "absorb" if stale else ask.kind
-        worked = step.begin(row.state, facts, now, kind, heard)
+        worked = step.begin(row.state, facts, now, kind, heard, careful=careful)
         if waiting:
             await _took(c, row, [w["id"] for w in waiting], worked.answers, now)
         if worked.intent is None:

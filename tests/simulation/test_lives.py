@@ -67,7 +67,7 @@ def lives(draw: st.DrawFn) -> PersonFile:
     loans = tuple(_loan(loan_id, draw(st.integers(1, 28)), draw(st.integers(1, 5))) for loan_id in LOANS)
     behaviour: Behaviour = read_behaviour("people.C1", told, dict.fromkeys(LOANS, "EUR"))
     return PersonFile(
-        Customer("C1", "Invented", "de", "DE", zone, "+4915550000000", "c1@example.com"), loans, behaviour=behaviour
+        Customer("C1", "Invented", "de", "DE", zone, "+493023125000", "c1@example.com"), loans, behaviour=behaviour
     )
 
 

@@ -1,48 +1,71 @@
-"""One process with a pool of its own that attempts contacts which are due; its parent may kill it.
+"""Processes with pools of their own that attempt contacts which are due: python -m tests.step.attempt JSON.
 
-python -m tests.step.attempt JSON, with dsn, provider_url, at, loans, and together: all at once, or one after the other.
-It prints a line when it is ready and begins when it is told to by a line.
+dsn, provider_url, at (ISO 8601), crew: a list of loan ids for each process. They look at their loans, wait for each other,
+and then contact all of them at once. A crew of one is this process itself, for its parent to kill.
 """
 
 import asyncio
 import inspect
 import json
+import multiprocessing
 import sys
+from collections.abc import Sequence
 from datetime import datetime
+from threading import Barrier
 from typing import Any
 
 from dunwell.domain.case import case_id_of
 from dunwell.store import reading, steps
-from tests.step.lender import Lender
+from tests.step.lender import Lender, catalogue
 
 
 def drop_the_lock_of_the_person() -> None:
     """The step's first statement, without what makes it wait for its turn."""
     source = inspect.getsource(reading.lock)
     without = source.replace("for update", "", 1)
-    assert "for update" in without
+    assert without != source
     changed: dict[str, Any] = dict(vars(reading))
     exec(without, changed)  # noqa: S102 (this module's own source, less two words)
     steps.lock = changed["lock"]
 
 
-async def main() -> None:
-    told = json.loads(sys.argv[1])
-    if told.get("without_lock"):
-        drop_the_lock_of_the_person()
-    lender = await Lender.open(told["dsn"], told["provider_url"], connections=4)
+async def attempt(told: dict[str, Any], loans: Sequence[str], start: Barrier | None) -> None:
+    lender = await Lender.open(told["dsn"], told["provider_url"])
     at = datetime.fromisoformat(told["at"])
-    sequences = {}
-    for loan in told["loans"]:
-        found = await lender.pool.fetchrow("select sequence from collection_case where id = $1", case_id_of(loan))
-        assert found is not None
-        sequences[loan] = found["sequence"]
-    print("ready", flush=True)
-    await asyncio.to_thread(sys.stdin.readline)
-    attempts = [lender.work(case_id_of(loan), "remind", at, sequence=sequences[loan]) for loan in told["loans"]]
-    await asyncio.gather(*attempts)
+    due = [await lender.work(case_id_of(loan), "assess", at) for loan in loans]
+    if start is not None:
+        start.wait()
+    await asyncio.gather(
+        *(
+            lender.work(case_id_of(loan), "remind", at, sequence=coming.sequence)
+            for loan, coming in zip(loans, due, strict=True)
+        )
+    )
     await lender.close()
 
 
+def run(told: dict[str, Any], loans: Sequence[str], start: Barrier | None) -> None:
+    if told.get("without_lock"):
+        drop_the_lock_of_the_person()
+    asyncio.run(attempt(told, loans, start))
+
+
+def main() -> int:
+    told = json.loads(sys.argv[1])
+    crew = told["crew"]
+    if len(crew) == 1:
+        run(told, crew[0], None)
+        return 0
+    catalogue()
+    fork = multiprocessing.get_context("fork")
+    start = fork.Barrier(len(crew))
+    members = [fork.Process(target=run, args=(told, loans, start)) for loans in crew]
+    for member in members:
+        member.start()
+    for member in members:
+        member.join()
+    return max(abs(member.exitcode or 0) for member in members)
+
+
 if __name__ == "__main__":
-    asyncio.run(main())
+    sys.exit(main())

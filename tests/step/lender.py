@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.wording import Wording
 from activities.working import Working
-from dunwell.catalogue import load_book, load_texts
+from dunwell.catalogue import Texts, load_book, load_texts
 from dunwell.channels.http_provider import HttpChannel
 from dunwell.domain.case import case_id_of
 from dunwell.domain.codes import CHANNELS, StepKind
@@ -27,6 +28,12 @@ from dunwell.store.database import connect
 from dunwell.store.steps import Steps
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+@cache
+def catalogue() -> tuple[Book, Texts]:
+    """Rules, strategies and templates of this checkout: loaded once, also for what is forked from this process."""
+    return load_book(CHECKOUT), load_texts(CHECKOUT)
 
 
 class Uncounted:
@@ -60,8 +67,8 @@ class Lender:
         keeps_keys_for: timedelta = timedelta(hours=72),
         connections: int = 4,
     ) -> "Lender":
-        pool, book = await connect(dsn, connections), load_book(CHECKOUT)
-        wording = Wording(load_texts(CHECKOUT), "Example Bank", "care@example.com")
+        pool, (book, texts) = await connect(dsn, connections), catalogue()
+        wording = Wording(texts, "Example Bank", "care@example.com")
         channels = {
             name: HttpChannel(
                 provider_url, name, honours_keys=honours_keys, can_look_up=can_look_up, keeps_keys_for=keeps_keys_for

@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from dunwell.domain.case import case_id_of
 from tests.step.lender import CHECKOUT, Lender
 
 PROCESSES = 8
@@ -21,31 +20,14 @@ async def contact_everybody_at_once(lender: Lender, people: Sequence[str], *, wi
     """Each process has one loan of each person, and all of them are due now."""
     loans = [await lender.lend(person, date(2025, 1, 10), loans=PROCESSES) for person in people]
     await lender.sweep(AT)
-    turns = asyncio.Semaphore(4)
-
-    async def look(loan: str) -> None:
-        async with turns:
-            await lender.work(case_id_of(loan), "assess", AT)
-
-    await asyncio.gather(*(look(loan) for of_person in loans for loan in of_person))
-    crew = []
-    for number in range(PROCESSES):
-        told = {
-            "dsn": lender.dsn, "provider_url": lender.provider_url, "at": AT.isoformat(),
-            "loans": [of_person[number] for of_person in loans], "without_lock": without_lock,
-        }  # fmt: skip
-        crew.append(
-            await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.step.attempt", json.dumps(told), cwd=CHECKOUT,
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            )
-        )  # fmt: skip
-    for process in crew:
-        assert process.stdout is not None
-        assert await process.stdout.readline() == b"ready\n"
-    ends = await asyncio.gather(*(process.communicate(b"go\n") for process in crew))
-    assert len(ends) == PROCESSES
-    assert [process.returncode for process in crew] == [0] * PROCESSES
+    told = {
+        "dsn": lender.dsn, "provider_url": lender.provider_url, "at": AT.isoformat(), "without_lock": without_lock,
+        "crew": [[of_person[number] for of_person in loans] for number in range(PROCESSES)],
+    }  # fmt: skip
+    crew = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.step.attempt", json.dumps(told), cwd=CHECKOUT
+    )
+    assert await crew.wait() == 0
 
 
 async def contacts_of(lender: Lender, people: Sequence[str]) -> list[int]:

@@ -1,0 +1,59 @@
+"""Old and new workers side by side: what a newer release wrote is refused, never misread, and another worker takes it."""
+
+import json
+from datetime import UTC, date, datetime
+
+import pytest
+from temporalio.exceptions import ApplicationError
+
+from dunwell.domain import events as ev
+from dunwell.domain.case import SNAPSHOT_VERSION, case_id_of
+from tests.step.lender import Lender
+
+AT = datetime(2025, 1, 14, 10, 0, tzinfo=UTC)
+
+
+async def refuse_then_take(lender: Lender, loan: str) -> None:
+    """The old worker's attempts are all refused and leave no trace; a worker that can read takes the very same step."""
+    case = case_id_of(loan)
+    before = await lender.row(case)
+    for kind in ("assess", "absorb", "remind"):
+        with pytest.raises(ApplicationError) as refused:
+            await lender.work(case, kind, AT, sequence=before["sequence"])
+        assert (refused.value.type, refused.value.non_retryable) == ("NewerSnapshot", False)
+    assert await lender.row(case) == before
+    assert await lender.intents(case) == []
+
+
+async def test_a_newer_snapshot_is_refused_and_left_for_another_worker(lender: Lender) -> None:
+    [loan] = await lender.lend("newer", date(2025, 1, 10))
+    coming, case = await lender.come_due(loan, AT), case_id_of(loan)
+    await lender.pool.execute(
+        "update collection_case set snapshot_version = $2 where id = $1", case, SNAPSHOT_VERSION + 1
+    )
+    await refuse_then_take(lender, loan)
+
+    await lender.pool.execute("update collection_case set snapshot_version = $2 where id = $1", case, SNAPSHOT_VERSION)
+    await lender.work(case, "remind", AT, sequence=coming.sequence)
+    assert len(lender.received("newer")) == 1
+
+
+async def test_a_step_of_unknown_kind_is_refused_and_left_for_another_worker(lender: Lender) -> None:
+    [loan] = await lender.lend("unknown-kind", date(2025, 1, 10))
+    coming, case = await lender.come_due(loan, AT), case_id_of(loan)
+    known = (await lender.row(case))["snapshot"]
+    unknown = json.loads(known)
+    unknown["next"]["kind"] = "visit"
+    await lender.pool.execute("update collection_case set snapshot = $2 where id = $1", case, json.dumps(unknown))
+    await refuse_then_take(lender, loan)
+
+    await lender.pool.execute("update collection_case set snapshot = $2 where id = $1", case, known)
+    await lender.work(case, "remind", AT, sequence=coming.sequence)
+    assert len(lender.received("unknown-kind")) == 1
+
+
+def test_an_event_of_unknown_kind_or_with_an_unknown_field_is_never_misread() -> None:
+    with pytest.raises(ev.UnknownEvent, match="visit_made"):
+        ev.decode("visit_made", {})
+    with pytest.raises(ev.UnknownEvent, match="hold_ended"):
+        ev.decode("hold_ended", {"hold": "h", "hold_kind": "manual", "by_whom": "a newer release"})
