@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.service import RPCError
 
-from dunwell.cli.connection import House, case_now, house, refuse, run
+from dunwell.cli.connection import House, house, refuse, run
 from dunwell.cli.reading import CaseArgument
 from dunwell.domain.codes import HOLDS, Channel, HoldKind
 from dunwell.domain.facts import ReverseCredit
@@ -33,6 +33,7 @@ def sweep(
     on: Annotated[str | None, typer.Option("--on", metavar="DATE", help="the day; today if left out")] = None,
 ) -> None:
     """Make today's overdue list now: open the cases that are due, and write the list as CSV."""
+
     async def work(there: House) -> None:
         client = await there.temporal()
         day = _day(on) if on else None
@@ -57,7 +58,7 @@ def pay(
     async def work(there: House) -> events.Told:
         currency = await _currency(there, loan)
         minor = _amount(amount, currency)
-        now = await case_now(there.pool)
+        now = await there.now()
         credit = Credit(source, id or str(uuid4()), _day(on) if on else now.date(), minor)
         return await events.pay(there.pool, loan, credit, currency, now)
 
@@ -74,7 +75,7 @@ def reverse(
     """Take a wrong booking back, as if it had never been made."""
 
     async def work(there: House) -> events.Told:
-        now = await case_now(there.pool)
+        now = await there.now()
         back = ReverseCredit(source, payment, id or f"{payment}/reversal", _day(on) if on else now.date())
         return await events.reverse(there.pool, loan, back, now)
 
@@ -92,7 +93,7 @@ def say(
 
     async def work(there: House) -> events.Told:
         case_id = await there.case(case)
-        now = await case_now(there.pool, case_id)
+        now = await there.now(case_id)
         content = None
         if text:
             async with there.pool.acquire() as connection:
@@ -115,7 +116,7 @@ def hold(
     """Stop: every open case of the person sees it before it contacts anyone again."""
 
     async def work(there: House) -> events.Told:
-        kept, now = _hold_kind(kind), await case_now(there.pool)
+        kept, now = _hold_kind(kind), await there.now()
         placed = Hold(
             id or str(uuid4()),
             kept,
@@ -137,7 +138,7 @@ def lift(
     """The cause of a hold is gone."""
 
     async def work(there: House) -> events.Told:
-        now = await case_now(there.pool)
+        now = await there.now()
         person, on = await _person(there, loan), loan if loan_only else None
         return await events.lift(there.pool, person, _hold_kind(kind), on, str(uuid4()), now)
 
@@ -205,12 +206,12 @@ async def _ask(there: House, case_id: UUID, update: str, message: Message, id: s
     handle = (await there.temporal()).get_workflow_handle(workflow_id(case_id))
     try:
         answer: Answer = await handle.execute_update(update, message, id=id or str(uuid4()), result_type=Answer)
-        return answer
     except (RPCError, WorkflowUpdateFailedError, WorkflowFailureError) as e:
         stage = await there.pool.fetchval("select stage from collection_case where id = $1", case_id)
         if stage == "closed":
             raise refuse("the case is closed: nothing is left to decide") from e
         raise refuse(f"the case did not answer ({e}): is a worker running? The same --id can be sent again") from e
+    return answer
 
 
 async def _currency(there: House, loan: str) -> str:

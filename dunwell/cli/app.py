@@ -2,7 +2,7 @@
 
 import typer
 
-from dunwell.cli import acting, reading, replaying
+from dunwell.cli import acting, importing, reading, replaying
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,6 +30,7 @@ app.command("lift", rich_help_panel=WORK)(acting.lift)
 app.command("promise", rich_help_panel=WORK)(acting.promise)
 app.command("approve", rich_help_panel=WORK)(acting.approve)
 app.command("decide", rich_help_panel=WORK)(acting.decide)
+app.command("import", rich_help_panel=PORTFOLIO)(importing.import_)
 app.command("sweep", rich_help_panel=PORTFOLIO)(acting.sweep)
 app.command("replay", rich_help_panel=PORTFOLIO)(replaying.replay)
 app.command("simulate", rich_help_panel=PORTFOLIO)(replaying.simulate)

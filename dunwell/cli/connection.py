@@ -53,6 +53,16 @@ class House:
 
     pool: asyncpg.Pool
     environment: dict[str, str]
+    embedded: bool
+
+    async def now(self, case_id: UUID | None = None) -> datetime:
+        """The present. A kept demo lives at its own dates: there it is what the cases have last seen."""
+        if not self.embedded:
+            return datetime.now(UTC)
+        last: datetime | None = await self.pool.fetchval(
+            "select max(last_at) from collection_case where id = coalesce($1, id)", case_id
+        )
+        return last or datetime.now(UTC)
 
     async def temporal(self) -> Client:
         """A client of the same house's Temporal server."""
@@ -93,12 +103,6 @@ async def house() -> AsyncIterator[House]:
         dsn, environment = running.database_url, running.environment()
     pool = await connect(dsn, 4)
     try:
-        yield House(pool, environment)
+        yield House(pool, environment, embedded=bool(environment))
     finally:
         await pool.close()
-
-
-async def case_now(pool: asyncpg.Pool, case_id: UUID | None = None) -> datetime:
-    """The present; but not before what a case has already seen, for a kept demo lives at its own dates."""
-    last = await pool.fetchval("select max(last_at) from collection_case where id = coalesce($1, id)", case_id)
-    return max(datetime.now(UTC), last) if last else datetime.now(UTC)

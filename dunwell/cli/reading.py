@@ -139,7 +139,7 @@ def late(
 
     async def work(there: House) -> list[asyncpg.Record]:
         async with there.pool.acquire() as connection:
-            return list(await late_cases(connection, datetime.now(UTC) - timedelta(hours=hours)))
+            return list(await late_cases(connection, await there.now() - timedelta(hours=hours)))
 
     rows = _with_house(work)
     _rows(rows, as_json)

@@ -1,12 +1,13 @@
 """A portfolio into the database: people sealed, loans with their schedules. Known ids stay as they are."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import asyncpg
 
 from dunwell.domain.ledger import Instalment
+from dunwell.domain.portfolio import Portfolio
 from dunwell.store.database import Connection, whole
 from dunwell.store.sealing import Personal, new_key, seal_personal
 
@@ -44,6 +45,21 @@ class NewLoan:
     product: str
     currency: str
     instalments: tuple[Instalment, ...]
+
+
+def people_of(portfolio: Portfolio) -> Iterator[NewPerson]:
+    """Everybody with a loan in a portfolio folder."""
+    for file in portfolio.people():
+        who = file.customer
+        personal = Personal(who.name, who.phone, who.email)
+        yield NewPerson(who.customer_id, personal, who.language, who.jurisdiction, who.time_zone)
+
+
+def loans_of(portfolio: Portfolio) -> Iterator[NewLoan]:
+    """Every loan of a portfolio folder, its instalments in order."""
+    for loan in portfolio.loans.values():
+        dues = tuple(sorted(loan.instalments, key=lambda i: (i.due_on, i.number)))
+        yield NewLoan(loan.loan_id, loan.customer_id, loan.product, loan.currency, dues)
 
 
 async def import_people(pool: asyncpg.Pool, people: Iterable[NewPerson]) -> int:

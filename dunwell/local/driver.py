@@ -11,16 +11,14 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
-from dunwell.domain.ledger import Instalment
 from dunwell.domain.portfolio import PersonFile, Portfolio
 from dunwell.domain.strategy import Book
-from dunwell.intake.importing import NewLoan, NewPerson, import_loans, import_people
+from dunwell.intake.importing import import_loans, import_people, loans_of, people_of
 from dunwell.intake.relay import Relay
 from dunwell.local.life import Engine, PersonsLife, Skew
 from dunwell.local.settling import Settling
 from dunwell.local.stack import Stack
 from dunwell.store.database import connect, migrate
-from dunwell.store.sealing import Personal
 
 # People at once. Skipping a timer costs a second, so many must wait side by side; more only queue for the cores.
 _AT_ONCE = 64
@@ -41,15 +39,8 @@ class Drive:
 
     async def bring_in(self, portfolio: Portfolio) -> None:
         """Import people and loans; payments come on their own days."""
-        people = [_new_person(p) for p in portfolio.people()]
-        await import_people(self.pool, people)
-        await import_loans(
-            self.pool,
-            [
-                NewLoan(x.loan_id, x.customer_id, x.product, x.currency, _in_order(x.instalments))
-                for x in portfolio.loans.values()
-            ],
-        )
+        await import_people(self.pool, people_of(portfolio))
+        await import_loans(self.pool, loans_of(portfolio))
 
     async def work(self, portfolio: Portfolio, progress: Progress, starts_on: date | None = None) -> None:
         """Live everybody's time up to the last business date; `progress` is told the part done, 0 to 1."""
@@ -118,14 +109,3 @@ async def _together(lives: list[object]) -> None:
 def _longest_first(files: list[PersonFile]) -> list[PersonFile]:
     """Who has most ahead begins first, so that nobody is waited for at the end."""
     return sorted(files, key=lambda f: (-len(f.loans), f.customer.customer_id))
-
-
-def _new_person(file: PersonFile) -> NewPerson:
-    who = file.customer
-    return NewPerson(
-        who.customer_id, Personal(who.name, who.phone, who.email), who.language, who.jurisdiction, who.time_zone
-    )
-
-
-def _in_order(instalments: tuple[Instalment, ...]) -> tuple[Instalment, ...]:
-    return tuple(sorted(instalments, key=lambda i: (i.due_on, i.number)))

@@ -90,7 +90,7 @@ def episodes(loan: LoanStory) -> Iterator[Row]:
             case ev.EpisodeClosed(opened_on=date(), ended_on=ended_on, worst_dpd=worst) if opened is not None:
                 found[opened], opened = (ended_on, worst), None
             case ev.Planned(worst_dpd=worst) if opened is not None:
-                found[opened] = (None, max(worst, found[opened][1]))
+                found[opened] = (None, worst)
     for start, (end, worst) in sorted(found.items()):
         if end == start:
             continue  # paid on the day it began: no day ended with it

@@ -25,7 +25,7 @@ amounts = st.integers(1, 500)
 instalments = st.lists(st.tuples(days, amounts), min_size=1, max_size=6).map(
     lambda dues: tuple(Instalment(n, on, amount) for n, (on, amount) in enumerate(dues, 1))
 )
-credits = st.lists(st.tuples(days, amounts), max_size=6).map(
+payments = st.lists(st.tuples(days, amounts), max_size=6).map(
     lambda paid: tuple(Credit("bank", f"P{n}", on, amount) for n, (on, amount) in enumerate(paid))
 )
 
@@ -38,7 +38,7 @@ def march_and_april(*paid: Credit) -> LoanMoney:
     return loan((Instalment(1, date(2025, 3, 1), 10000), Instalment(2, date(2025, 4, 1), 10000)), paid)
 
 
-@given(instalments, credits, days)
+@given(instalments, payments, days)
 def test_no_money_appears_or_is_lost(dues: tuple[Instalment, ...], paid: tuple[Credit, ...], on: date) -> None:
     money = loan(dues, paid)
     there = position(money, on)
@@ -47,7 +47,7 @@ def test_no_money_appears_or_is_lost(dues: tuple[Instalment, ...], paid: tuple[C
     assert there.credit == 0 or there.outstanding == 0
 
 
-@given(instalments, credits, days, st.data())
+@given(instalments, payments, days, st.data())
 def test_a_new_schedule_and_a_reversal_after_it_lose_no_money(
     dues: tuple[Instalment, ...], paid: tuple[Credit, ...], on: date, data: st.DataObject
 ) -> None:
@@ -66,7 +66,7 @@ def test_a_new_schedule_and_a_reversal_after_it_lose_no_money(
             assert position(later, on).outstanding == owed
 
 
-@given(instalments, credits)
+@given(instalments, payments)
 def test_days_past_due_are_never_negative_and_rise_by_one_a_day_without_payment(
     dues: tuple[Instalment, ...], paid: tuple[Credit, ...]
 ) -> None:
@@ -79,7 +79,7 @@ def test_days_past_due_are_never_negative_and_rise_by_one_a_day_without_payment(
             assert after.dpd == before.dpd + 1
 
 
-@given(instalments, credits, days, st.randoms(use_true_random=False), st.integers(0, 3))
+@given(instalments, payments, days, st.randoms(use_true_random=False), st.integers(0, 3))
 def test_the_order_in_which_money_facts_arrive_changes_nothing(
     dues: tuple[Instalment, ...], paid: tuple[Credit, ...], on: date, random: object, back: int
 ) -> None:
@@ -102,7 +102,7 @@ def test_the_order_in_which_money_facts_arrive_changes_nothing(
     assert episodes(told_shuffled, on) == episodes(told_in_order, on)
 
 
-@given(instalments, credits, days)
+@given(instalments, payments, days)
 def test_episodes_are_the_runs_of_late_days(dues: tuple[Instalment, ...], paid: tuple[Credit, ...], until: date) -> None:
     money = loan(dues, paid)
     runs: list[Episode] = []
@@ -120,7 +120,7 @@ def test_episodes_are_the_runs_of_late_days(dues: tuple[Instalment, ...], paid: 
     assert episodes(money, until) == runs
 
 
-@given(instalments, credits, days)
+@given(instalments, payments, days)
 def test_the_next_late_day_is_the_first_with_a_day_past_due(
     dues: tuple[Instalment, ...], paid: tuple[Credit, ...], after: date
 ) -> None:
