@@ -6,6 +6,7 @@ The workflow decides when; what and why stand in `dunwell/domain`. A timer only 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, time, timedelta
+from itertools import accumulate
 from typing import Any
 
 from temporalio import workflow
@@ -39,6 +40,9 @@ _PATIENT = RetryPolicy(maximum_interval=timedelta(minutes=5), non_retryable_erro
 _SHORT, _LONG = timedelta(seconds=5), timedelta(seconds=30)
 # Keeps a cold replay cheap: 0.2 ms for each event.
 _EVENTS_PER_RUN = 180
+# The server refuses inputs of 2 MB; a note may be 100,000 characters of whatever was signalled.
+_NOTE_CHARACTERS, _INBOX_CHARACTERS = 100_000, 200_000
+_UPDATE = "update/"
 
 _STAGE = SearchAttributeKey.for_keyword("CaseStage")
 _OLDEST = SearchAttributeKey.for_datetime("OldestUnpaidDueOn")
@@ -65,23 +69,32 @@ class Case:
     @workflow.run
     async def run(self, _start: CaseRun) -> str:
         """Every run begins with a look at the facts, and ends only with nothing left in its inbox."""
-        self.inbox = [n for n in self.inbox if n.name != "opened"]
         await self.perform(self.ask("assess"))
         while True:
             await self.wait()
-            if self.next is None or self.inbox:
-                await self.perform(self.ask("absorb"))
-            elif self.next.closed:
-                await workflow.wait_condition(workflow.all_handlers_finished)
-                if not self.inbox:
-                    return self.next.reason
-            elif self.is_long():
-                await workflow.wait_condition(workflow.all_handlers_finished)
+            if self.is_long() and self.can_be_carried() and workflow.all_handlers_finished():
                 workflow.continue_as_new(
                     CaseRun(case_id=self.case_id, offset=self.offset.total_seconds(), inbox=self.inbox)
                 )
+            if self.next is None or self.inbox:
+                await self.perform(self.ask("absorb"))
+            elif self.next.closed:
+                await self.answers_are_delivered()
+                if not self.inbox:
+                    return self.next.reason
+            elif self.is_long():
+                await self.answers_are_delivered()
             else:
                 await self.perform(self.ask(self.next.kind))
+
+    async def answers_are_delivered(self) -> None:
+        """Until every update has its answer, or something new arrives."""
+        await workflow.wait_condition(lambda: bool(self.inbox) or workflow.all_handlers_finished())
+
+    def can_be_carried(self) -> bool:
+        """Whether a new run can take the whole inbox along; a closed case needs none."""
+        ended = self.next is not None and self.next.closed and not self.inbox
+        return not ended and _fitting(self.inbox) == len(self.inbox)
 
     async def wait(self) -> None:
         """Until the next step is due, or something arrives."""
@@ -94,8 +107,9 @@ class Case:
             await workflow.wait_condition(lambda: bool(self.inbox), timeout=left, timeout_summary=self.next.reason)
 
     def ask(self, kind: StepKind) -> Ask:
-        """The input of a step, with all that was heard since the last one."""
-        heard, self.inbox = self.inbox, []
+        """The input of a step, with what was heard since the last one, as far as one input can hold it."""
+        fit = _fitting(self.inbox)
+        heard, self.inbox = self.inbox[:fit], self.inbox[fit:]
         return Ask(
             case_id=self.case_id,
             sequence=self.next.sequence if self.next else None,
@@ -134,6 +148,7 @@ class Case:
                 start_to_close_timeout=_LONG,
                 summary="something could not be handled: asks for a person",
             )
+            self.answers.update({n.id: _undecided(n) for n in ask.heard if n.id.startswith(_UPDATE)})
         self.show(found)
 
     async def inside(self, activity: Callable[[Any, Ask], Awaitable[NextStep]], ask: Ask) -> NextStep:
@@ -162,10 +177,10 @@ class Case:
 
     def summary(self, ask: Ask) -> str:
         """One line for whoever reads the history."""
-        if ask.heard:
-            return "hears: " + ", ".join(n.name.replace("_", " ") for n in ask.heard)[:150]
         if self.next is None:
             return "looks at the facts"
+        if ask.heard:
+            return "hears: " + ", ".join(n.name.replace("_", " ") for n in ask.heard)[:150]
         return self.next.reason.partition(": ")[2][:200] or self.next.reason
 
     def show(self, found: NextStep) -> None:
@@ -206,10 +221,10 @@ class Case:
     async def answered(self, name: str, raw: str) -> Answer:
         """Put it into the inbox and wait for the loop's answer."""
         info = workflow.current_update_info()
-        id = f"update/{info.id}" if info else name
-        self.inbox.append(Note(name=name, id=id, raw=raw))
-        await workflow.wait_condition(lambda: id in self.answers)
-        return self.answers.pop(id)
+        note = Note(name=name, id=f"{_UPDATE}{info.id}" if info else name, raw=raw)
+        self.inbox.append(note)
+        await workflow.wait_condition(lambda: note.id in self.answers)
+        return self.answers.pop(note.id)
 
 
 def _note(name: str, own_id: str, args: Sequence[RawValue]) -> Note:
@@ -222,7 +237,17 @@ def _note(name: str, own_id: str, args: Sequence[RawValue]) -> Note:
                 return note
         except ValueError:
             pass
-    return Note(name=name, id=own_id, raw=raw.decode("utf-8", "backslashreplace")[:100_000])
+    return Note(name=name, id=own_id, raw=raw.decode("utf-8", "backslashreplace")[:_NOTE_CHARACTERS])
+
+
+def _fitting(inbox: Sequence[Note]) -> int:
+    """How many of the first notes fit into one input; at least one."""
+    sizes = accumulate(len(n.raw or "") for n in inbox)
+    return max(sum(size <= _INBOX_CHARACTERS for size in sizes), min(len(inbox), 1))
+
+
+def _undecided(note: Note) -> Answer:
+    return Answer(id=note.id, accepted=False, says="kept, not decided yet: a person must look at the case first")
 
 
 def _why(failure: FailureError) -> str:

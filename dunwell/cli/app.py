@@ -2,7 +2,7 @@
 
 import typer
 
-from dunwell.cli import acting, importing, reading, replaying
+from dunwell.cli import acting, demo, importing, reading, replaying, scheduling
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,3 +34,6 @@ app.command("import", rich_help_panel=PORTFOLIO)(importing.import_)
 app.command("sweep", rich_help_panel=PORTFOLIO)(acting.sweep)
 app.command("replay", rich_help_panel=PORTFOLIO)(replaying.replay)
 app.command("simulate", rich_help_panel=PORTFOLIO)(replaying.simulate)
+app.command("demo", rich_help_panel=PORTFOLIO)(demo.demo)
+app.command("migrate", rich_help_panel=PORTFOLIO)(scheduling.migrate)
+app.command("schedule", rich_help_panel=PORTFOLIO)(scheduling.schedule)

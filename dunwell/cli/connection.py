@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from temporalio.envconfig import ClientConfig
 
 from dunwell.catalogue import CatalogueError, load_book
 from dunwell.domain.strategy import Book
-from dunwell.local.stack import Stack
+from dunwell.local.stack import RunningStack, Stack
 from dunwell.settings import CHECKOUT
 from dunwell.store.cases import find_case
 from dunwell.store.database import connect
@@ -66,14 +66,7 @@ class House:
 
     async def temporal(self) -> Client:
         """A client of the same house's Temporal server."""
-        config = ClientConfig.load_client_connect_config()
-        if "TEMPORAL_ADDRESS" in self.environment:
-            config["target_host"] = self.environment["TEMPORAL_ADDRESS"]
-        config.setdefault("target_host", "127.0.0.1:7233")
-        try:
-            return await Client.connect(**config, data_converter=pydantic_data_converter)
-        except RuntimeError as e:
-            raise refuse(f"no Temporal server at {config['target_host']}: start it, or set TEMPORAL_ADDRESS") from e
+        return await temporal_client(self.environment)
 
     def book(self) -> Book:
         """Rules and strategies of this checkout."""
@@ -88,21 +81,43 @@ class House:
         return found
 
 
+def database_url() -> str:
+    """DUNWELL_DATABASE_URL, or the address of the embedded database that runs here."""
+    return os.environ.get("DUNWELL_DATABASE_URL") or _running().database_url
+
+
+async def temporal_client(environment: Mapping[str, str] | None = None) -> Client:
+    """A client by the Temporal SDK's own settings; `environment` has the last word. Without any, the embedded server's."""
+    if environment is None:
+        named = "TEMPORAL_ADDRESS" in os.environ or "TEMPORAL_PROFILE" in os.environ
+        environment = {} if named else _running().environment()
+    config = ClientConfig.load_client_connect_config()
+    if "TEMPORAL_ADDRESS" in environment:
+        config["target_host"] = environment["TEMPORAL_ADDRESS"]
+        config["namespace"] = environment["TEMPORAL_NAMESPACE"]
+    config.setdefault("target_host", "127.0.0.1:7233")
+    try:
+        return await Client.connect(**config, data_converter=pydantic_data_converter)
+    except RuntimeError as e:
+        raise refuse(f"no Temporal server at {config['target_host']}: start it, or set TEMPORAL_ADDRESS") from e
+
+
+def _running() -> RunningStack:
+    running = Stack.find()
+    if running is None:
+        raise refuse(
+            "nothing to talk to: set DUNWELL_DATABASE_URL and TEMPORAL_ADDRESS, "
+            "or start the embedded servers in another terminal with `make demo KEEP=1`"
+        )
+    return running
+
+
 @asynccontextmanager
 async def house() -> AsyncIterator[House]:
     """The house named by DUNWELL_DATABASE_URL, or the embedded one that runs here."""
-    environment: dict[str, str] = {}
-    dsn = os.environ.get("DUNWELL_DATABASE_URL")
-    if dsn is None:
-        running = Stack.find()
-        if running is None:
-            raise refuse(
-                "nothing to talk to: set DUNWELL_DATABASE_URL and TEMPORAL_ADDRESS, "
-                "or start the embedded servers in another terminal with `make demo KEEP=1`"
-            )
-        dsn, environment = running.database_url, running.environment()
-    pool = await connect(dsn, 4)
+    running = None if os.environ.get("DUNWELL_DATABASE_URL") else _running()
+    pool = await connect(running.database_url if running else database_url(), 4)
     try:
-        yield House(pool, environment, embedded=bool(environment))
+        yield House(pool, running.environment() if running else {}, embedded=running is not None)
     finally:
         await pool.close()

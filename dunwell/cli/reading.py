@@ -40,7 +40,7 @@ def show(case: CaseArgument, as_json: AsJson = False) -> None:
         if as_json:
             typer.echo(json.dumps(told, default=str, indent=1, ensure_ascii=False))
         else:
-            _print_case(told)
+            print_case(told)
 
     run(work())
 
@@ -91,29 +91,28 @@ async def read_case(pool: asyncpg.Pool, case_id: UUID) -> dict[str, Any]:
     }
 
 
-def _print_case(told: dict[str, Any]) -> None:
-    console.print(
-        f"[bold]Loan {told['loan']}[/]  person {told['person']}  {told['jurisdiction']} ({told['time_zone']})"
-    )
-    console.print(f"workflow {told['workflow']}")
+def print_case(told: dict[str, Any], to: Console = console) -> None:
+    """The face and the story of a case, as text."""
+    to.print(f"[bold]Loan {told['loan']}[/]  person {told['person']}  {told['jurisdiction']} ({told['time_zone']})")
+    to.print(f"workflow {told['workflow']}")
     standing = plain(told["stage"]) + (f", {plain(told['ending'])}" if told["ending"] else "")
-    console.print(
+    to.print(
         f"[bold]{standing}[/]: {told['days_past_due']} days past due, {told['past_due']} past due "
         f"of {told['outstanding']} owed" + (f", {told['path']} path" if told["path"] else "")
     )
     if told["holds"]:
-        console.print(f"held: {', '.join(plain(h) for h in told['holds'])}")
+        to.print(f"held: {', '.join(plain(h) for h in told['holds'])}")
     if told["needs_attention"]:
-        console.print(f"[bold red]needs a person:[/] {plain(told['needs_attention'])}")
+        to.print(f"[bold red]needs a person:[/] {plain(told['needs_attention'])}")
     day = None
     for line in told["story"]:
         on = f"{line['at']:%a %d %b %Y}"
         shown = on if on != day else " " * len(on)
         day = on
-        console.print(f"{shown}  {line['at']:%H:%M}  {line['says']}", markup=False)
+        to.print(f"{shown}  {line['at']:%H:%M}  {line['says']}", markup=False)
     if told["next"]:
         due = told["next"]["due"].astimezone(ZoneInfo(told["time_zone"]) if told["time_zone"] else UTC)
-        console.print(f"[bold]next[/] {due:%a %d %b %Y %H:%M}: {told['next']['why']}")
+        to.print(f"[bold]next[/] {due:%a %d %b %Y %H:%M}: {told['next']['why']}")
 
 
 def list_(

@@ -115,6 +115,7 @@ async def with_bar(what: str, drive: Drive, portfolio: Portfolio, starts_on: dat
 async def write_tables(drive: Drive, portfolio: Portfolio, out: Path) -> None:
     """The four files, from the journals."""
     tables = Tables(portfolio.as_of)
+    zones = {loan.loan_id: file.zone for file in portfolio.people() for loan in file.loans}
     async with drive.pool.acquire() as c:
         for loan_id in sorted(portfolio.loans):
             money = await read_money(c, loan_id)
@@ -126,5 +127,5 @@ async def write_tables(drive: Drive, portfolio: Portfolio, out: Path) -> None:
             journal = [
                 Entry(r["at"], decode(r["kind"], json.loads(r["bytes"])["body"]), r["run_id"] or "") for r in rows
             ]
-            tables.add(LoanStory(money, journal, workflow_id(rows[0]["case_id"]) if rows else ""))
+            tables.add(LoanStory(money, journal, workflow_id(rows[0]["case_id"]) if rows else "", zones[loan_id]))
     await asyncio.to_thread(tables.write, out)

@@ -239,6 +239,7 @@ def apply(state: CaseState, event: ev.Event, at: datetime) -> None:
         case ev.EpisodeClosed():
             state.stage, state.ending, state.next = "closed", event.ending, None
             state.sequence += 1
+            state.offer = None
             state.worst_dpd = max(state.worst_dpd, event.worst_dpd)
             if state.attention is not None and state.attention.code != "message_not_understood":
                 state.attention = None  # what it was raised for is over; a message still waits for a reader
@@ -310,3 +311,4 @@ def _decision(state: CaseState, event: ev.DecisionTaken) -> None:
         state.placed = False
     elif event.what == "place":
         state.to_place = True
+        state.approval = state.approval_until = None  # the question is asked anew if the case comes back

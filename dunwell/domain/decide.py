@@ -68,7 +68,7 @@ def _stopped(story: Story) -> Next | None:
         if rule is None or rule.stops == "everything":
             says = rule.says if rule else "no rule says what may be done"
             reason = f"held ({plain(hold.kind)}): {says}"
-            if hold.ends_on is not None:
+            if hold.ends_on is not None and hold.ends_on < date.max:
                 return _look_on(story, hold.ends_on + timedelta(days=1), f"hold_{hold.kind}", reason)
             return _look(story, _LOOK_AGAIN_DAYS, f"hold_{hold.kind}", reason)
     return None
@@ -198,7 +198,7 @@ def _lawful(story: Story, channel: Channel, step: LadderStep, on: date) -> tuple
         return None, verdict.code, verdict.reason
     later = verdict.until + _spread(story, f"{channel}/{on}", _CONTACT_SPREAD_MINUTES)
     at = later if judge(request, person, house, later).answer == "allow" else verdict.until
-    waited = "" if at.astimezone(zone).date() == on else verdict.reason
+    waited = "" if at.astimezone(zone).date() <= max(on, story.today) else verdict.reason
     if waited and on <= story.today:
         _withhold(story, step, channel, verdict)
     return at, verdict.code if waited else "due", waited

@@ -3,13 +3,17 @@
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from dunwell.domain.codes import Channel, ContactResult, HoldKind, StepKind
 from dunwell.domain.money import LARGEST
 
 Amount = Annotated[int, Field(gt=0, le=LARGEST, strict=True)]
 Id = Annotated[str, Field(min_length=1, max_length=200)]
+# Room on both sides for the sums that are made with dates.
+Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2999, 12, 31))]
+# PostgreSQL takes no NUL in a text.
+Storable = Annotated[str, AfterValidator(lambda text: text.replace("\0", "\N{REPLACEMENT CHARACTER}"))]
 
 
 class Message(BaseModel):
@@ -23,7 +27,7 @@ class PaymentReceived(Message):
 
     source: Id
     payment_id: Id
-    value_date: date
+    value_date: Day
     amount: Amount
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
 
@@ -34,7 +38,7 @@ class PaymentReversed(Message):
     source: Id
     payment_id: Id
     reversal_id: Id
-    on: date
+    on: Day
 
 
 class InboundMessage(Message):
@@ -70,7 +74,7 @@ class HoldPlaced(Message):
     hold: HoldKind
     loan_only: bool = False
     channel: Channel | None = None
-    ends_on: date | None = None
+    ends_on: Day | None = None
 
 
 class HoldLifted(Message):
@@ -84,7 +88,7 @@ class PromiseToPay(Message):
     """The person promises an amount by a date."""
 
     amount: Amount
-    due_on: date
+    due_on: Day
 
 
 class PlanAnswer(Message):
@@ -117,7 +121,7 @@ class Decision(Message):
     ]
     by: Id
     amount: Amount | None = None
-    due_on: date | None = None
+    due_on: Day | None = None
 
 
 class LookAgain(Message):
@@ -165,6 +169,8 @@ def decode(name: str, raw: bytes) -> Message:
     model = NAMES.get(name)
     if model is None:
         raise Undecodable(f"no message is called {name!r}")
+    if b"\0" in raw or b"\\u0000" in raw:
+        raise Undecodable(f"{name} does not read: it holds a NUL character")
     try:
         return model.model_validate_json(raw or b"{}")
     except ValidationError as e:
@@ -178,8 +184,8 @@ class Note(BaseModel):
     Without `raw` it is only a wake-up: what it tells is a row in Postgres already.
     """
 
-    name: str
-    id: str
+    name: Storable
+    id: Storable
     raw: str | None = None
 
 

@@ -103,9 +103,11 @@ async def _wake(c: Connection, loan_id: str, name: str, message_id: str, at: dat
     """Wake the loan's case, if it has one that is open or that this makes late again."""
     case = await c.fetchrow(
         """select k.id, l.version from collection_case k join loan l on l.id = k.loan_id
-           where k.loan_id = $1 and (k.stage <> 'closed' or l.oldest_unpaid_due_on < $2)""",
+           join person p on p.id = l.person_id
+           where k.loan_id = $1 and (k.stage <> 'closed' or l.oldest_unpaid_due_on
+               < ($2::timestamptz at time zone coalesce(nullif(p.time_zone, ''), 'UTC'))::date)""",
         loan_id,
-        at.date(),
+        at,
     )
     if case is not None:
         await queue(c, case["id"], name, message_id, at, loan_version=case["version"])

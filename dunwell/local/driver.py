@@ -1,7 +1,7 @@
 """Works a whole portfolio through the real engine: people side by side, each one's cases in lock step."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -16,7 +16,7 @@ from dunwell.domain.strategy import Book
 from dunwell.intake.importing import import_loans, import_people, loans_of, people_of
 from dunwell.intake.relay import Relay
 from dunwell.local.life import Engine, PersonsLife, Skew
-from dunwell.local.settling import Settling
+from dunwell.local.settling import NotSettled, Settling
 from dunwell.local.stack import Stack
 from dunwell.store.database import connect, migrate
 
@@ -73,14 +73,19 @@ class Drive:
 
 
 @asynccontextmanager
-async def driving(stack: Stack, book: Book, workers: int = 2) -> AsyncIterator[Drive]:
-    """Provider, workers and relay on a stack that is up; all of it gone when the block ends."""
+async def driving(
+    stack: Stack, book: Book, workers: int = 2, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[Drive]:
+    """Provider, workers and relay on a stack that is up; all of it gone when the block ends.
+
+    `settings` of the workers come on top of those that a driven portfolio needs.
+    """
     dsn = stack.addresses.database_url
     await migrate(dsn)
     await stack.start_provider()
     virtual = {"DUNWELL_VIRTUAL_TIME": "true", "DUNWELL_RELAY": "false", "DUNWELL_LOG_LEVEL": "WARNING"}
     for n in range(workers):
-        await stack.start_worker(f"worker-{n + 1}", env=virtual)
+        await stack.start_worker(f"worker-{n + 1}", env={**virtual, **(settings or {})})
     pool = await connect(dsn, 20)
     addresses = stack.addresses
     client = await Client.connect(
@@ -101,9 +106,13 @@ async def driving(stack: Stack, book: Book, workers: int = 2) -> AsyncIterator[D
 
 async def _together(lives: list[object]) -> None:
     """All of them; the first that fails ends the others."""
-    async with asyncio.TaskGroup() as group:
-        for life in lives:
-            group.create_task(life)  # type: ignore[arg-type]
+    try:
+        async with asyncio.TaskGroup() as group:
+            for life in lives:
+                group.create_task(life)  # type: ignore[arg-type]
+    except* NotSettled as several:
+        # What is told is one of them: the others were ended for it.
+        raise several.exceptions[0] from None
 
 
 def _longest_first(files: list[PersonFile]) -> list[PersonFile]:

@@ -27,12 +27,14 @@ from dunwell.domain.portfolio import PersonFile
 from dunwell.domain.strategy import Book
 from dunwell.intake import events
 from dunwell.intake.relay import workflow_id
-from dunwell.local.settling import Settling
+from dunwell.local.settling import NotSettled, Settling
 from dunwell.simulation.agenda import Agenda, ComingAct
 from dunwell.store.cases import sweep_page
 from dunwell.store.reading import read_facts, read_state
 
 _MINUTE = timedelta(minutes=1)
+# More than this at one instant is a circle, not a life.
+_AT_ONE_INSTANT = 50
 
 
 @dataclass(slots=True)
@@ -111,7 +113,11 @@ class PersonsLife:
 
     async def live(self) -> None:
         """Live to the end."""
+        again = 0
         while (now := self._next()) is not None:
+            again = again + 1 if now == self.now else 0
+            if again > _AT_ONE_INSTANT:
+                raise NotSettled(f"the life of person {self._id} stands still at {now:%Y-%m-%d %H:%M}")
             self.now = now
             await self._advance(now)
             for act in self._agenda.take(now):
@@ -120,6 +126,8 @@ class PersonsLife:
                 day = self._agenda.day_of(now)
                 await sweep_page(self._engine.pool, self._engine.book, day, now, "", 10_000, self._id)
                 await self._settle(now)
+                # Looked at and not opened: not again before tomorrow.
+                self._look_ahead((id for id, x in self._loans.items() if not x.open), self._day_after(now))
 
     def _next(self) -> datetime | None:
         dues = {id: loan.due for id, loan in self._loans.items()}

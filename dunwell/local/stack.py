@@ -98,7 +98,8 @@ class Stack:
         if not os.environ.get("TEMPORAL_ADDRESS"):
             self.temporal = TemporalServer(
                 self.logs / "temporal.log",
-                db_file=self.folder / "temporal" / "temporal.db" if keep else None,
+                # In memory SQLite slows down as histories grow: every commit walks its page cache.
+                db_file=self.folder / "temporal" / "temporal.db",
                 ui=ui,
                 settings=settings,
             )

@@ -130,7 +130,7 @@ def decisions(loan: LoanStory) -> Iterator[Row]:
     """What was decided, at which stage, and why in words."""
     stage = "pre_due"
     for at, event, run_id in loan.journal:
-        stage = _stage_after(stage, event)
+        stage = stage_after(stage, event)
         if not isinstance(event, _FACTS):
             action = f"planned_{event.step_kind}" if isinstance(event, ev.Planned) else event.kind
             reason = tell(event, loan.money.currency, loan.zone)
@@ -142,7 +142,8 @@ def instant(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _stage_after(stage: str, event: ev.Event) -> str:
+def stage_after(stage: str, event: ev.Event) -> str:
+    """The stage of a case after one more event."""
     match event:
         case ev.EpisodeOpened():
             return "reminder"

@@ -1,7 +1,7 @@
 """The ledger: each money event once, by its source's id, with balanced entries beside it."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import datetime
 from typing import Literal
 
 from dunwell.domain.facts import PostCredit, Reschedule, ReverseCredit
@@ -159,7 +159,13 @@ async def _review(connection: Connection, loan_id: str, currency: str, credit: C
 async def _raise_version(connection: Connection, loan_id: str, at: datetime) -> None:
     """A new version, and the oldest unpaid due date that the daily sweep looks by."""
     money = await read_money(connection, loan_id)
-    there = position(money, max(at.astimezone(UTC).date(), date.min))
+    today = await connection.fetchval(
+        """select ($2::timestamptz at time zone coalesce(nullif(p.time_zone, ''), 'UTC'))::date
+           from loan l join person p on p.id = l.person_id where l.id = $1""",
+        loan_id,
+        at,
+    )
+    there = position(money, today)
     await connection.execute(
         "update loan set version = version + 1, oldest_unpaid_due_on = $2 where id = $1",
         loan_id,

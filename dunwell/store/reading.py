@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from dunwell.domain.case import SNAPSHOT_VERSION, CaseState
 from dunwell.domain.facts import Facts
@@ -102,7 +102,11 @@ def read_state(case_id: UUID, loan_id: str, person_id: str, row: asyncpg.Record)
         raise NewerSnapshot(f"case {case_id} was last worked by a newer release")
     if row["snapshot"] is None:
         return CaseState(str(case_id), loan_id, person_id)
-    return _STATE.validate_json(row["snapshot"])
+    try:
+        return _STATE.validate_json(row["snapshot"])
+    except ValidationError as e:
+        # A code of a newer release, such as a step's kind: nothing that a person could decide here.
+        raise NewerSnapshot(f"case {case_id} holds what this release does not know") from e
 
 
 def write_state(state: CaseState) -> str:
@@ -147,10 +151,11 @@ async def read_money(connection: Connection, loan_id: str) -> LoanMoney:
 
 
 def _money(loan_id: str, row: asyncpg.Record) -> LoanMoney:
+    # A loan that came without instalments owes nothing yet.
     schedules = tuple(
         Schedule(_day(from_on), tuple(Instalment(n, _day(due), amount) for n, due, amount in parts or ()), covered)
         for from_on, covered, parts in _list(row["schedules"])
-    )
+    ) or (Schedule(date.min, ()),)
     events = _list(row["money"])
     came = tuple(
         Credit(source, id, _day(on), amount, kind) for source, id, on, amount, kind, back in events if not back

@@ -263,7 +263,7 @@ def _done_already(ask: Ask, row: CaseRow, now: datetime) -> bool:
     if ask.sequence is not None and ask.sequence != row.state.sequence:
         return True
     waits = row.state.closed or (row.state.next is not None and row.state.next.due > now)
-    asked_to_look = any(n.name == "look_again" for n in ask.heard)
+    asked_to_look = any(n.name in ("look_again", "opened") for n in ask.heard)
     return ask.kind in ("assess", "absorb") and waits and not asked_to_look
 
 

@@ -78,7 +78,9 @@ def test_every_hold_stops_what_it_says_and_no_more(kind: str) -> None:
     noon = datetime(2025, 3, 5, 12, tzinfo=UTC)
     held = person("UTC", holds=(Hold("H1", kind, noon, channel="sms"),))  # type: ignore[arg-type]
     everywhere: list[Channel] = [*CHANNELS, "legal"]
-    stopped = {c for c in everywhere if judge(Request("L1", c, "collection_demand"), held, RULES, noon).answer == "deny"}
+    stopped = {
+        c for c in everywhere if judge(Request("L1", c, "collection_demand"), held, RULES, noon).answer == "deny"
+    }
     expected: dict[str, set[str]] = {
         "everything": set(everywhere),
         "channels": set(rule.channels),

@@ -103,7 +103,9 @@ def test_the_order_in_which_money_facts_arrive_changes_nothing(
 
 
 @given(instalments, payments, days)
-def test_episodes_are_the_runs_of_late_days(dues: tuple[Instalment, ...], paid: tuple[Credit, ...], until: date) -> None:
+def test_episodes_are_the_runs_of_late_days(
+    dues: tuple[Instalment, ...], paid: tuple[Credit, ...], until: date
+) -> None:
     money = loan(dues, paid)
     runs: list[Episode] = []
     day = YEAR - DAY
@@ -136,9 +138,7 @@ def test_paying_the_oldest_instalment_moves_day_zero() -> None:
 
 
 def test_a_wrong_booking_that_is_reversed_was_never_made() -> None:
-    paid = march_and_april(
-        Credit("bank", "A", date(2025, 4, 10), 10000), Credit("bank", "B", date(2025, 4, 12), 10000)
-    )
+    paid = march_and_april(Credit("bank", "A", date(2025, 4, 10), 10000), Credit("bank", "B", date(2025, 4, 12), 10000))
     assert position(paid, date(2025, 4, 12)).dpd == 0
     undone = paid.reversed("bank", "A", date(2025, 4, 20))
     there = position(undone, date(2025, 4, 20))

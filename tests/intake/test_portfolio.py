@@ -77,7 +77,9 @@ def test_a_good_folder_is_taken_whole(tmp_path: Path) -> None:
 def test_a_bad_payment_is_one_reported_row_and_nothing_else_is_lost(
     tmp_path: Path, row: str, column: str, value: str
 ) -> None:
-    portfolio, rejected = read_portfolio(folder(tmp_path, payments=with_rows("payments.csv", row, "P3,L1,2025-03-07,1")))
+    portfolio, rejected = read_portfolio(
+        folder(tmp_path, payments=with_rows("payments.csv", row, "P3,L1,2025-03-07,1"))
+    )
     assert [(r.file, r.line, r.column, r.value) for r in rejected] == [("payments.csv", 4, column, value)]
     assert rejected[0].problem
     assert rejected[0].remedy
@@ -105,7 +107,9 @@ def test_a_bad_row_of_another_file_is_reported_by_its_column(tmp_path: Path, fil
 
 
 def test_the_same_row_again_is_a_repetition(tmp_path: Path) -> None:
-    portfolio, rejected = read_portfolio(folder(tmp_path, payments=with_rows("payments.csv", "P1,L1,2025-03-05,100.50")))
+    portfolio, rejected = read_portfolio(
+        folder(tmp_path, payments=with_rows("payments.csv", "P1,L1,2025-03-05,100.50"))
+    )
     assert rejected == []
     assert len(portfolio.payments) == 2
 
@@ -159,8 +163,14 @@ def test_a_missing_file_is_refused(tmp_path: Path, file: str) -> None:
     ("script", "place"),
     [
         ("people: {C1: {acts: [{at: 2025-03-12 10:30, loan: L9, do: pay, amount: '5'}]}}", "people.C1.acts[1].loan"),
-        ("people: {C1: {acts: [{at: 2025-03-12 10:30, loan: L1, do: pay, amount: '5.005'}]}}", "people.C1.acts[1].amount"),
-        ("people: {C1: {acts: [{at: 2025-03-12 10:30, loan: L1, do: pay, amount: 5.5}]}}", "people.C1.acts[1].pay.amount"),
+        (
+            "people: {C1: {acts: [{at: 2025-03-12 10:30, loan: L1, do: pay, amount: '5.005'}]}}",
+            "people.C1.acts[1].amount",
+        ),
+        (
+            "people: {C1: {acts: [{at: 2025-03-12 10:30, loan: L1, do: pay, amount: 5.5}]}}",
+            "people.C1.acts[1].pay.amount",
+        ),
         ("people: {C1: {acts: [{at: noon, loan: L1, do: approve}]}}", "people.C1.acts[1].at"),
         ("people: {C1: {acts: [{at: 2025-03-12 10:30, loan: L1, do: dance}]}}", "people.C1.acts[1]"),
         ("people: {C1: {reactions: [{when: full_moon, after: 3d, do: approve}]}}", "people.C1.reactions[1]"),

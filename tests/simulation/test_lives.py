@@ -33,7 +33,9 @@ deeds = st.one_of(
         lambda about: {"do": "say", "about": about}
     ),
     st.builds(lambda a, d: {"do": "promise", "amount": a, "due_in_days": d}, amounts, st.integers(0, 20)),
-    st.builds(lambda a, c: {"do": "answer", "answer": a, "choice": c}, st.sampled_from(["yes", "no"]), st.integers(1, 3)),
+    st.builds(
+        lambda a, c: {"do": "answer", "answer": a, "choice": c}, st.sampled_from(["yes", "no"]), st.integers(1, 3)
+    ),
     st.builds(
         lambda h, d: {"do": "hold", "hold": h, "ends_in_days": d, "channel": "sms"},
         st.sampled_from(HOLDS),
@@ -76,7 +78,7 @@ def _loan(loan_id: str, day: int, instalments: int) -> LoanFile:
     return LoanFile(loan_id, "C1", "consumer_loan", "EUR", dues)
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(lives())
 def test_every_life_keeps_to_the_rules(person: PersonFile) -> None:
     world = live(person, BOOK, BEGIN, END)

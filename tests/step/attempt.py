@@ -22,7 +22,7 @@ from tests.step.lender import Lender, catalogue
 def drop_the_lock_of_the_person() -> None:
     """The step's first statement, without what makes it wait for its turn."""
     source = inspect.getsource(reading.lock)
-    without = source.replace("for update", "", 1)
+    without = source.replace("for no key update", "", 1)
     assert without != source
     changed: dict[str, Any] = dict(vars(reading))
     exec(without, changed)  # noqa: S102 (this module's own source, less two words)

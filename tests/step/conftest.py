@@ -1,12 +1,19 @@
-"""One stack for the whole suite: PostgreSQL, Temporal, the sandbox provider; cases are worked on databases of their own."""
+"""One stack for the whole suite: PostgreSQL, Temporal, the sandbox provider, a worker.
+
+`lender` has a database that no worker serves, for steps taken one by one; `engine` has the one that the worker serves.
+"""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import TimeSkipper
 
 from dunwell.local.stack import Stack
 from dunwell.store.database import migrate
+from tests.step.engine import Engine
 from tests.step.lender import Lender
 
 
@@ -19,12 +26,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
 
 @pytest.fixture(scope="session")
 async def quiet_lender(stack: Stack) -> AsyncIterator[Lender]:
-    """A database that no worker serves: steps are taken one by one."""
-    dsn = await stack.postgres.fresh_database("quiet")
-    await migrate(dsn)
-    provider = stack.addresses.provider_url
-    assert provider is not None
-    lender = await Lender.open(dsn, provider)
+    lender = await _lender(stack, await stack.postgres.fresh_database("quiet"))
     yield lender
     await lender.close()
 
@@ -35,3 +37,27 @@ def lender(quiet_lender: Lender) -> Lender:
     quiet_lender.provider("faults")
     quiet_lender.provider("modes")
     return quiet_lender
+
+
+@pytest.fixture(scope="session")
+async def running_engine(stack: Stack) -> AsyncIterator[Engine]:
+    lender = await _lender(stack, stack.addresses.database_url)
+    client = await Client.connect(stack.addresses.temporal_address, data_converter=pydantic_data_converter)
+    yield Engine(stack, lender, client, TimeSkipper(client))
+    await lender.close()
+
+
+@pytest.fixture
+async def engine(running_engine: Engine) -> Engine:
+    """The engine with its worker, whatever an earlier test killed; the provider behaves."""
+    running_engine.lender.provider("faults")
+    running_engine.lender.provider("modes")
+    await running_engine.serve()
+    return running_engine
+
+
+async def _lender(stack: Stack, dsn: str) -> Lender:
+    provider = stack.addresses.provider_url
+    assert provider is not None
+    await migrate(dsn)
+    return await Lender.open(dsn, provider)

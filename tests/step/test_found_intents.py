@@ -134,7 +134,7 @@ async def test_a_slow_attempt_that_was_overtaken_changes_nothing(lender: Lender)
     [loan] = await lender.lend("slow", date(2025, 1, 10))
     case = case_id_of(loan)
     coming = await lender.come_due(loan, AT)
-    lender.provider("faults", channel="sms", delay_after_ms=2000, times=1)
+    lender.provider("faults", channel="sms", delay_after_ms=5000, times=1)
 
     slow = asyncio.create_task(lender.work(case, "remind", AT, sequence=coming.sequence))
     async with asyncio.timeout(20):
@@ -153,7 +153,7 @@ async def test_a_newer_attempt_waits_for_what_a_slow_one_is_still_handing_over(l
     [loan] = await lender.lend("handing", date(2025, 1, 10))
     case = case_id_of(loan)
     coming = await lender.come_due(loan, AT)
-    lender.provider("faults", channel="sms", delay_before_ms=2000, times=1)
+    lender.provider("faults", channel="sms", delay_before_ms=4000, times=1)
 
     slow = asyncio.create_task(lender.work(case, "remind", AT, sequence=coming.sequence))
     async with asyncio.timeout(20):

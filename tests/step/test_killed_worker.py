@@ -1,0 +1,88 @@
+"""A worker is killed right after a commit, and more is said before the step is tried again."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from dunwell.domain.messages import InboundMessage
+from dunwell.intake import events
+from tests.step.engine import Engine, until
+
+AT = datetime(2025, 1, 14, 10, 0, tzinfo=UTC)
+
+
+@dataclass
+class Aftermath:
+    engine: Engine
+    after_intent: UUID
+    after_sending: UUID
+    after_hearing: UUID
+
+
+@pytest.fixture(scope="module")
+async def aftermath(running_engine: Engine) -> AsyncIterator[Aftermath]:
+    """Three cases whose worker was killed at three points; each then hears two more messages, by row and by signal.
+
+    In one fixture, for the server takes 30 s to give an attempt up, and these may pass together.
+    """
+    engine = running_engine
+    if engine.worker is not None:
+        await engine.worker.stop()
+    cases = {}
+    for dies in ("after_intent", "after_sending", "after_hearing"):
+        case = cases[dies] = await engine.open(dies, AT, date(2025, 1, 10))
+        dying = await engine.start_mortal_worker(dies, case)
+        if dies == "after_hearing":
+            await engine.contacted(case)
+            await _tell(engine, case, "first")
+        async with asyncio.timeout(60):
+            assert await dying.wait() == -signal.SIGKILL
+        await _tell(engine, case, "row")
+        await engine.run_of(case).signal("inbound_message", InboundMessage(about="other"))
+    await engine.serve()
+    yield Aftermath(engine, **cases)
+
+
+async def _tell(engine: Engine, case: UUID, id: str) -> None:
+    await events.tell(engine.lender.pool, case, id, "inbound_message", InboundMessage(about="question"), AT)
+
+
+async def all_taken(engine: Engine, case: UUID, count: int) -> list[asyncpg.Record]:
+    """Every message of the case, once it has taken that many."""
+
+    async def look() -> list[asyncpg.Record]:
+        messages = await engine.lender.messages(case)
+        taken = len(messages) >= count and all(m["taken_at"] is not None for m in messages)
+        return messages if taken else []
+
+    return await until(f"case {case} has taken {count} messages", look)
+
+
+POINTS: dict[str, Callable[[Aftermath], tuple[UUID, int]]] = {
+    "after_intent": lambda a: (a.after_intent, 2),
+    "after_sending": lambda a: (a.after_sending, 2),
+    "after_hearing": lambda a: (a.after_hearing, 3),
+}
+
+
+@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.timeout(300)
+async def test_what_is_said_between_a_commit_and_the_retry_is_taken_once_and_the_contact_is_made_once(
+    aftermath: Aftermath, point: str
+) -> None:
+    engine, (case, count) = aftermath.engine, POINTS[point](aftermath)
+    await engine.contacted(case)
+    messages = await all_taken(engine, case, count)
+
+    assert len(messages) == count
+    heard = [e["id"] for e in await engine.lender.journal(case, "message_heard")]
+    assert sorted(heard) == sorted(m["id"] for m in messages)
+    [made] = await engine.lender.journal(case, "contact_made")
+    assert made["state"] == "sent"
+    assert len(engine.lender.received(point)) == 1
