@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, timedelta
 from typing import Protocol
 
+import asyncpg
 import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -17,6 +18,11 @@ from dunwell.store.reading import NewerSnapshot, NoSuchCase
 from dunwell.store.steps import Clock, Steps, ToSend
 
 log = structlog.get_logger()
+
+# A channel that is down is tried again at 1, 2, 4, 8 seconds; then the case goes on and comes back later.
+_TRIES_WHILE_DOWN = 5
+# A call may take 10 s and an attempt 30 s: one that begins to send later could overlap with the next attempt.
+_TOO_LATE_SECONDS = 18.0
 
 
 def case_clock(ask: Ask) -> Clock:
@@ -58,12 +64,12 @@ class Working:
         structlog.contextvars.bind_contextvars(case_id=ask.case_id, run_id=info.workflow_run_id)
         began, outcome = time.monotonic(), "failed"
         try:
-            found = await self._work(ask, clock, info.workflow_run_id or "")
+            found = await self._work(ask, clock, info.workflow_run_id or "", began)
         except NewerSnapshot as e:
             raise ApplicationError(str(e), type="NewerSnapshot", next_retry_delay=timedelta(seconds=10)) from e
         except NoSuchCase as e:
             raise ApplicationError(str(e), type="NoSuchCase", non_retryable=True) from e
-        except DOMAIN_ERRORS as e:
+        except (*DOMAIN_ERRORS, asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as e:
             log.exception("step_not_understood", kind=ask.kind)
             raise ApplicationError(f"{type(e).__name__}: {e}", type="DomainError", non_retryable=True) from e
         else:
@@ -73,20 +79,22 @@ class Working:
             self.meter.step(ask.kind, outcome, time.monotonic() - began)
             structlog.contextvars.unbind_contextvars("case_id", "run_id")
 
-    async def _work(self, ask: Ask, clock: Clock, run_id: str) -> NextStep:
+    async def _work(self, ask: Ask, clock: Clock, run_id: str, entered: float) -> NextStep:
         begun = await self.steps.begin(ask, clock, run_id)
         if isinstance(begun, NextStep):
             return begun
         channel = self.channels[begun.channel]
         if begun.found:
-            settled = await self._settle_found(ask, begun, channel, clock, run_id)
+            settled = await self._settle_found(ask, begun, channel, clock, run_id, entered)
             # What was heard along with the retry is taken now, by a step of its own.
             anew = ask.model_copy(update={"kind": "absorb", "sequence": None})
             again = await self.steps.begin(anew, clock, run_id)
             return again if isinstance(again, NextStep) else settled
-        return await self._send(ask, begun, channel, clock, run_id)
+        return await self._send(ask, begun, channel, clock, run_id, entered)
 
-    async def _settle_found(self, ask: Ask, sending: ToSend, channel: Channel, clock: Clock, run_id: str) -> NextStep:
+    async def _settle_found(
+        self, ask: Ask, sending: ToSend, channel: Channel, clock: Clock, run_id: str, entered: float
+    ) -> NextStep:
         """An earlier attempt left an intent: look it up; ask the gate again before sending it."""
         key = str(sending.key)
         if channel.can_look_up:
@@ -105,11 +113,15 @@ class Working:
             # Where a look-up was possible it surely has not left; else it may have, and counts.
             outcome: Outcome = "abandoned" if channel.can_look_up else "unknown"
             return await self.steps.conclude(ask, sending, outcome, refused, None, clock, run_id)
-        return await self._send(ask, sending, channel, clock, run_id)
+        return await self._send(ask, sending, channel, clock, run_id, entered)
 
-    async def _send(self, ask: Ask, sending: ToSend, channel: Channel, clock: Clock, run_id: str) -> NextStep:
+    async def _send(
+        self, ask: Ask, sending: ToSend, channel: Channel, clock: Clock, run_id: str, entered: float
+    ) -> NextStep:
         if clock() >= sending.expires_at and not sending.found:
             return await self.steps.conclude(ask, sending, "abandoned", "expired", None, clock, run_id)
+        if time.monotonic() - entered > _TOO_LATE_SECONDS:
+            raise ApplicationError("this attempt is too slow to send within its time", type="TooSlow")
         dispatch = Dispatch(
             key=str(sending.key), channel=sending.channel, to=sending.text.to, text=sending.text.text,
             subject=sending.text.subject, language=sending.language, purpose=sending.purpose,
@@ -118,7 +130,9 @@ class Working:
         try:
             receipt = await channel.send(dispatch)
         except ChannelDown as e:
-            # Surely not taken: the retry finds the intent and asks the gate again.
+            # Surely not taken: the retry finds the intent and asks the gate again, until the case is needed elsewhere.
+            if activity.info().attempt >= _TRIES_WHILE_DOWN:
+                return await self.steps.conclude(ask, sending, "abandoned", "channel_down", None, clock, run_id)
             raise ApplicationError(f"{sending.channel} is down", type="ChannelDown") from e
         except OutcomeUnknown as e:
             if channel.can_look_up or channel.honours_keys:

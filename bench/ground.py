@@ -1,6 +1,7 @@
 """The ground both kinds of case stand on: one Temporal server, one PostgreSQL, one worker process."""
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from dunwell.domain.case import case_id_of
 from dunwell.domain.outlook import CASE_QUEUE
 from dunwell.domain.strategy import Book
 from dunwell.intake.relay import workflow_id
+from dunwell.local.postgres import EmbeddedPostgres
 from dunwell.local.stack import Stack
 from dunwell.local.temporal_server import RAISED_LIMITS
 from dunwell.settings import CHECKOUT
@@ -32,6 +34,7 @@ FOUR = [f"{CASE_QUEUE}-{c}" for c in ("sms", "email", "voice", "letter")]
 _IN_FLIGHT = 50
 _PAGE = 200
 _LONGEST_SECONDS = 300
+_QUIET_CPU = 0.15  # seconds of CPU in a second
 
 Handle = WorkflowHandle[object, object]
 
@@ -56,14 +59,13 @@ class Ground:
         first, self._named = self._named, self._named + count
         return [f"B{n:06d}" for n in range(first, first + count)]
 
-    async def open_cases(self, names: list[str], *, repeat: bool = False, waiting: bool = False) -> None:
-        """Loans into the database, and a case for each by the daily sweep."""
-        now = datetime.now(UTC)
-        await bring_in(self.pool, names, now.date(), repeat=repeat, waiting=waiting)
+    async def bring_in(self, names: list[str], *, repeat: bool = False, waiting: bool = False) -> None:
+        """Loans into the database."""
+        await bring_in(self.pool, names, datetime.now(UTC).date(), repeat=repeat, waiting=waiting)
 
-    async def sweep(self, after: str) -> None:
-        """The daily sweep over all loans with an id after `after`, page by page."""
-        now, last = datetime.now(UTC), after
+    async def open_cases(self, names: list[str]) -> None:
+        """The daily sweep opens a case for each of the loans brought in last, page by page."""
+        now, last = datetime.now(UTC), f"B{int(names[0][1:]) - 1:06d}"
         while (page := await sweep_page(self.pool, self.book, now.date(), now, last, _PAGE)).last is not None:
             last = page.last
 
@@ -92,6 +94,17 @@ class Ground:
             if time.monotonic() > gives_up:
                 raise NotDone(f"{what}: {count} of {wanted} after {_LONGEST_SECONDS} s; see {self.stack.logs}")
             await asyncio.sleep(0.1)
+
+
+async def quiet(ground: Ground) -> None:
+    """Until the Temporal server has worked off what it put off. Raises: NotDone."""
+    gives_up = time.monotonic() + _LONGEST_SECONDS
+    while time.monotonic() < gives_up:
+        before = ground.stack.cpu_seconds()["temporal"]
+        await asyncio.sleep(1)
+        if ground.stack.cpu_seconds()["temporal"] - before < _QUIET_CPU:
+            return
+    raise NotDone(f"the Temporal server is not quiet after {_LONGEST_SECONDS} s")
 
 
 async def in_flight(calls: Iterable[Awaitable[object]]) -> None:
@@ -139,7 +152,7 @@ class Used:
 async def ground() -> AsyncIterator[Ground]:
     """Up while the block lasts. PostgreSQL notes when each transaction committed; else as in production."""
     stack = Stack(FOLDER, settings=RAISED_LIMITS, skips_time=False)
-    stack.postgres.add_settings(track_commit_timestamp="on")
+    stack.postgres = EmbeddedPostgres(stack.folder / "postgres", settings={"track_commit_timestamp": "on"})
     catalogue = write_catalogue(FOLDER / "catalogue")
     marks_file = FOLDER / "marks.txt"
     marks_file.unlink(missing_ok=True)
@@ -156,8 +169,6 @@ async def ground() -> AsyncIterator[Ground]:
 
 
 async def _begin_worker(stack: Stack, catalogue: Path, marks: Path) -> None:
-    import sys
-
     await stack.children.begin(
         "worker",
         [sys.executable, "-m", "bench.worker"],

@@ -1,6 +1,7 @@
 """The command that shows all: a year of a portfolio on a real Temporal server and a real PostgreSQL."""
 
 import asyncio
+import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -72,6 +73,8 @@ def demo(
 
 async def _demo(portfolio: Portfolio, book: Book, out: Path, keep: bool) -> None:
     stack, lists = Stack(out, ui=keep), out / "overdue"
+    if Stack.find(out) is None:
+        shutil.rmtree(stack.logs, ignore_errors=True)
     async with ended_by_sigterm():
         began = time.monotonic()
         console.print(f"Starting PostgreSQL, a Temporal server, {WORKERS} workers and a provider of messages …")
@@ -183,7 +186,8 @@ async def _stay_up(stack: Stack) -> None:
     there = stack.addresses
     console.print(f"\n[bold]Temporal UI:[/] {there.ui_address or f'that of {there.temporal_address}'}", soft_wrap=True)
     console.print(f"[bold]Database:[/] its address stands in {_shown(stack.folder / 'stack.json')}", soft_wrap=True)
-    console.print("In another terminal: .venv/bin/python starter.py --help. Ctrl-C stops everything.")
+    console.print("In another terminal: .venv/bin/python starter.py --help")
+    console.print("Ctrl-C stops everything.")
     try:
         await stack.watch(asyncio.Event().wait())
     except asyncio.CancelledError:

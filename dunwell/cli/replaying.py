@@ -91,7 +91,7 @@ def _end(rejected: list[Rejected], out: Path) -> None:
 async def _replay(portfolio: Portfolio, book: Book, out: Path, workers: int) -> None:
     stack = Stack(CHECKOUT / "build" / "replay", settings={})
     try:
-        async with stack, driving(stack, book, workers) as drive:
+        async with stack, driving(stack, book, workers, killed_begin_again=True) as drive:
             await drive.bring_in(portfolio)
             await with_bar("working the portfolio", drive, portfolio)
             await write_tables(drive, portfolio, out)

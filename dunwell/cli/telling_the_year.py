@@ -39,9 +39,9 @@ def tell_year(console: Console, year: Year) -> None:
         _table("Relief by kind", ("currency", "kind", "amount"),
                ((r.currency, plain(kind), format_amount(amount, r.currency)) for r in money for kind, amount in r.relief.items())),
     )  # fmt: skip
-    for table in tables:
+    for title, table in tables:
         if table.row_count:
-            console.print()
+            console.print(f"\n[bold]{title}[/]")
             console.print(table)
 
 
@@ -50,15 +50,16 @@ def _money(row: MoneyRow) -> Cells:
     return row.currency, *(format_amount(amount, row.currency) if amount else "–" for amount in amounts)
 
 
-def _table(title: str, heads: Sequence[str], rows: Iterable[Cells]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+def _table(title: str, heads: Sequence[str], rows: Iterable[Cells]) -> tuple[str, Table]:
+    """With its title apart: as wide as the screen, not as the table."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
     kept = list(rows)
     for n, head in enumerate(heads):
         numbers = all(isinstance(row[n], int) or row[n] == "–" or _is_amount(row[n]) for row in kept)
         table.add_column(head, justify="right" if numbers and n else "left")
     for row in kept:
         table.add_row(*(str(cell) for cell in row))
-    return table
+    return title, table
 
 
 def _is_amount(cell: object) -> bool:

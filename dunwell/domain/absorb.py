@@ -1,6 +1,8 @@
 """What a case makes of the messages it hears."""
 
-from datetime import date
+import re
+from calendar import monthrange
+from datetime import date, datetime
 
 from dunwell.domain import events as ev
 from dunwell.domain.agreements import start_plan, take_plan_answer, take_promise
@@ -53,8 +55,10 @@ _RELIEF: dict[str, CreditKind] = {
     "hand_over": "hand_over",
     "withdraw": "withdrawal",
 }
-_BAD_POINT = frozenset({"bounced", "invalid_number", "answered_third_party"})
+_BAD_POINT = frozenset({"bounced", "invalid_number"})
 _RESTRUCTURED_INTO = 6
+# A message may come under any name, and that name may be anything.
+_CODE = re.compile("[a-z_]{1,40}")
 
 
 def absorb(story: Story, id: str, name: str, message: Message) -> None:
@@ -73,10 +77,7 @@ def absorb(story: Story, id: str, name: str, message: Message) -> None:
         case HoldPlaced() as hold:
             _hold(story, id, name, hold)
         case HoldLifted() as lifted:
-            story.tell(ev.MessageHeard(id, name, lifted.hold))
-            loan = story.state.loan_id if lifted.loan_only else None
-            story.write(LiftHold(lifted.hold, loan, story.now))
-            story.answer(id, True, f"{lifted.hold} lifted")
+            _lifted(story, id, name, lifted)
         case PromiseToPay() as promise:
             story.tell(ev.MessageHeard(id, name, "promise"))
             take_promise(story, id, promise)
@@ -91,9 +92,24 @@ def absorb(story: Story, id: str, name: str, message: Message) -> None:
             story.answer(id, True, "looked again")
 
 
+def hold_id(case_id: str, message_id: str) -> str:
+    """The id of a hold that a message placed: message ids are a case's own."""
+    return f"{case_id}/{message_id}"
+
+
+def hold_at_once(case_id: str, loan_id: str, id: str, said: InboundMessage, at: datetime) -> Hold | None:
+    """What a person says that stops contact the moment it is known, before any case has taken it."""
+    kind = _HOLDS_AT_ONCE.get(said.about)
+    if kind is None:
+        return None
+    loan = loan_id if said.about == "dispute" else None
+    return Hold(hold_id(case_id, id), kind, at, loan, said.channel if said.about == "wrong_number" else None)
+
+
 def keep(story: Story, id: str, name: str, why: str) -> None:
     """A message that cannot be understood is kept, and a person is asked to look."""
-    story.tell(ev.MessageKept(id, name, why))
+    shown = name if _CODE.fullmatch(name) else "unnamed"
+    story.tell(ev.MessageKept(id, shown, why))
     story.tell(ev.AttentionRaised("message_not_understood", why))
     story.answer(id, False, why)
 
@@ -113,11 +129,9 @@ def _inbound(story: Story, id: str, name: str, said: InboundMessage) -> None:
     reason = _REASONS.get(said.about)
     if reason is not None:
         story.tell(ev.ReasonAnalysed(reason, confirmed=True))
-    kind = _HOLDS_AT_ONCE.get(said.about)
-    if kind is not None:
-        loan = story.state.loan_id if said.about == "dispute" else None
-        channel = said.channel if said.about == "wrong_number" else None
-        story.write(PlaceHold(Hold(id, kind, story.now, loan, channel)))
+    held = hold_at_once(story.state.case_id, story.state.loan_id, id, said, story.now)
+    if held is not None:
+        story.write(PlaceHold(held))
     story.answer(id, True, f"heard: {said.about}")
 
 
@@ -138,8 +152,21 @@ def _contact_result(story: Story, id: str, heard: ContactHeard) -> None:
 def _hold(story: Story, id: str, name: str, said: HoldPlaced) -> None:
     story.tell(ev.MessageHeard(id, name, said.hold))
     loan = story.state.loan_id if said.loan_only else None
-    story.write(PlaceHold(Hold(id, said.hold, story.now, loan, said.channel, said.ends_on)))
+    held = hold_id(story.state.case_id, id)
+    story.write(PlaceHold(Hold(held, said.hold, story.now, loan, said.channel, said.ends_on)))
     story.answer(id, True, f"held: {said.hold}")
+
+
+def _lifted(story: Story, id: str, name: str, said: HoldLifted) -> None:
+    """End the holds of that kind on this loan; without `loan_only` the person's own as well."""
+    story.tell(ev.MessageHeard(id, name, said.hold))
+    loan = story.state.loan_id
+    scopes: tuple[str | None, ...] = (loan,) if said.loan_only else (None, loan)
+    held = [h for h in story.facts.person.holds_on(loan, story.today) if h.kind == said.hold]
+    found = [scope for scope in scopes if any(h.loan_id == scope for h in held)]
+    for scope in found:
+        story.write(LiftHold(said.hold, scope, story.now))
+    story.answer(id, bool(found), f"{said.hold} lifted" if found else f"no {said.hold} hold is in force")
 
 
 def _approval(story: Story, id: str, word: Approval) -> None:
@@ -153,6 +180,10 @@ def _approval(story: Story, id: str, word: Approval) -> None:
 
 
 def _decision(story: Story, id: str, said: Decision) -> None:
+    if story.state.closed and said.what == "resume" and story.state.attention is not None:
+        story.tell(ev.AttentionCleared(said.by))
+        story.answer(id, True, "resume recorded")
+        return
     if story.state.closed:
         story.answer(id, False, f"the case is closed: {story.state.ending}")
         return
@@ -190,6 +221,10 @@ def _decision_refusal(story: Story, said: Decision) -> str | None:
         return "the first payment needs a date after today"
     if said.what == "restructure" and not there.outstanding:
         return "nothing is owed"
+    if story.state.decided_ending is not None:
+        return f"it was decided already: {story.state.decided_ending}"
+    if said.what == "place" and story.state.placed:
+        return "the case is placed already"
     if said.what == "recall" and not story.state.placed:
         return "the case is not placed"
     return None
@@ -206,5 +241,7 @@ def _new_instalments(story: Story, said: Decision) -> tuple[Instalment, ...]:
 
 
 def _months_after(day: date, months: int) -> date:
+    """The same day of a later month, or that month's last one."""
     years, month = divmod(day.month - 1 + months, 12)
-    return day.replace(year=day.year + years, month=month + 1, day=min(day.day, 28))
+    year = day.year + years
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))

@@ -51,7 +51,7 @@ def take_promise(story: Story, id: str, said: PromiseToPay) -> None:
             due_on=said.due_on,
             verdict_on=said.due_on + timedelta(days=rules.grace_days),
             needed=-(-said.amount * rules.threshold_pct // 100),
-            paid_before=_all_paid(story),
+            known=_known(story),
         )
     )
     story.answer(id, True, f"promised: {say(said.amount, currency)} by {said.due_on}; nothing is sent until then")
@@ -66,20 +66,37 @@ def judge_promises(story: Story) -> None:
 
 
 def _appropriated(story: Story) -> list[tuple[Promise, int]]:
-    """One unit of money keeps one promise only: the one due first takes first."""
-    live = [p for p in story.state.promises if p.verdict not in ("superseded", "cancelled")]
-    shares: list[tuple[Promise, int]] = []
-    for promise in sorted(live, key=lambda p: (p.due_on, p.number)):
-        until = min(promise.verdict_on, story.today)
-        came = story.facts.money.paid(until) - promise.paid_before
-        share = min(promise.amount, max(0, came - _spoken_for(shares, promise)))
-        shares.append((promise, share))
-    return shares
+    """One unit of money keeps one promise only: what came since fills the promise due first."""
+    live = sorted(
+        (p for p in story.state.promises if p.verdict not in ("superseded", "cancelled")),
+        key=lambda p: (p.due_on, p.number),
+    )
+    received = dict.fromkeys((p.number for p in live), 0)
+    for credit in _payments(story):
+        left = credit.amount
+        for promise in live:
+            if credit_name(credit) in promise.known or credit.value_date > promise.verdict_on:
+                continue
+            part = min(left, promise.amount - received[promise.number])
+            received[promise.number] += part
+            left -= part
+    return [(p, received[p.number]) for p in live]
 
 
-def _spoken_for(shares: list[tuple[Promise, int]], promise: Promise) -> int:
-    """Of what came since this promise was made, the part that keeps an earlier one."""
-    return sum(max(0, share - max(0, promise.paid_before - other.paid_before)) for other, share in shares)
+def _payments(story: Story) -> list[Credit]:
+    """Money that counts by today, in the order of its value dates."""
+    came = (c for c in story.facts.money.credits if c.kind == "payment" and c.value_date <= story.today)
+    return sorted(came, key=lambda c: (c.value_date, c.source, c.id))
+
+
+def credit_name(credit: Credit) -> str:
+    """What a promise or a plan knows a payment by."""
+    return f"{credit.source}/{credit.id}"
+
+
+def _known(story: Story) -> tuple[str, ...]:
+    """The payments of today's facts: an agreement made now is kept by others."""
+    return tuple(credit_name(c) for c in story.facts.money.credits if c.kind == "payment")
 
 
 def _verdict(promise: Promise, received: int, today: date) -> str:
@@ -88,10 +105,6 @@ def _verdict(promise: Promise, received: int, today: date) -> str:
     if today <= promise.verdict_on:
         return "open"
     return "partly_kept" if received else "broken"
-
-
-def _all_paid(story: Story) -> int:
-    return sum(c.amount for c in story.facts.money.credits if c.value_date <= story.today)
 
 
 def offer_options(story: Story, step: LadderStep) -> tuple[ev.Option, ...]:
@@ -143,7 +156,13 @@ def start_plan(story: Story, dues: tuple[ev.Due, ...], deferral: bool, settles: 
     running = story.state.running_plan
     if running is not None:
         story.tell(ev.PlanEnded(running.number, "superseded", "a new plan was agreed"))
-    story.tell(ev.PlanStarted(len(story.state.plans) + 1, dues, deferral, settles, _all_paid(story)))
+    rules = plan_rules(story)
+    story.tell(
+        ev.PlanStarted(
+            len(story.state.plans) + 1, dues, deferral, settles, _known(story),
+            rules.grace_days, rules.missed_to_break,
+        )
+    )  # fmt: skip
 
 
 def lapse_offer(story: Story) -> None:
@@ -154,34 +173,34 @@ def lapse_offer(story: Story) -> None:
 
 
 def follow_plan(story: Story) -> None:
-    """Judge each plan instalment once it is due, and the plan by its rule."""
+    """Judge each plan instalment once it is due, and the plan by the rule it was agreed with."""
     plan = story.state.running_plan
     if plan is None:
         return
-    rules, today = plan_rules(story), story.today
+    paid = sum(c.amount for c in _payments(story) if credit_name(c) not in plan.known)
     needed = 0
     for index, due in enumerate(plan.dues):
         needed += due.amount
-        paid = story.facts.money.paid(today) - plan.paid_before
         if paid >= needed:
             verdict = "paid"
-        elif today > due.due_on + timedelta(days=rules.grace_days):
+        elif story.today > due.due_on + timedelta(days=plan.grace_days):
             verdict = "missed"
         else:
-            continue
-        if plan.judged.get(index) != verdict:
+            verdict = "due"
+        if plan.judged.get(index, "due") != verdict:
             story.tell(ev.PlanInstalmentJudged(plan.number, index, verdict))
-    _end_plan(story, plan, rules)
+    _end_plan(story, plan)
 
 
-def _end_plan(story: Story, plan: Plan, rules: PlanRules) -> None:
-    missed = sum(v == "missed" for v in plan.judged.values())
-    if len(plan.judged) == len(plan.dues) and not missed:
+def _end_plan(story: Story, plan: Plan) -> None:
+    verdicts = [plan.judged.get(k, "due") for k in range(len(plan.dues))]
+    missed = verdicts.count("missed")
+    if missed == 0 and "due" not in verdicts:
         _book_discount(story, plan)
         story.tell(ev.PlanEnded(plan.number, "kept", "every instalment of the plan was paid"))
-    elif missed >= min(rules.missed_to_break, len(plan.dues)):
+    elif missed >= plan.missed_to_break or (missed and "due" not in verdicts):
         story.tell(ev.PlanEnded(plan.number, "broken", f"{missed} instalments missed"))
-    elif not plan.settles and not story.position.past_due:
+    elif not story.position.past_due and not plan.settles:
         story.tell(ev.PlanEnded(plan.number, "kept", "all that was past due is paid"))
 
 
@@ -197,10 +216,9 @@ def _book_discount(story: Story, plan: Plan) -> None:
 
 
 def next_plan_day(story: Story) -> date | None:
-    """The day after the grace of the plan's next unjudged instalment."""
+    """The day after the grace of the plan's next instalment without a verdict."""
     plan = story.state.running_plan
     if plan is None:
         return None
-    grace = timedelta(days=plan_rules(story).grace_days + 1)
-    open_dues = [d.due_on for k, d in enumerate(plan.dues) if k not in plan.judged]
-    return min(open_dues) + grace if open_dues else None
+    open_dues = [d.due_on for k, d in enumerate(plan.dues) if plan.judged.get(k, "due") == "due"]
+    return min(open_dues) + timedelta(days=plan.grace_days + 1) if open_dues else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID, uuid5
 
 from dunwell.domain import events as ev
@@ -31,14 +31,17 @@ class Done:
 
 @dataclass(slots=True)
 class Promise:
-    """A promise to pay; `needed` minor units make it kept, judged after `verdict_on`."""
+    """A promise to pay; `needed` minor units make it kept, judged after `verdict_on`.
+
+    `known`: the payments that were known when it was made; only others keep it.
+    """
 
     number: int
     amount: int
     due_on: date
     verdict_on: date
     needed: int
-    paid_before: int
+    known: tuple[str, ...]
     made_at: datetime
     verdict: str = "open"
     received: int = 0
@@ -62,7 +65,9 @@ class Plan:
     dues: tuple[ev.Due, ...]
     deferral: bool
     settles: int
-    paid_before: int
+    known: tuple[str, ...]
+    grace_days: int
+    missed_to_break: int
     verdict: str = "running"
     judged: dict[int, str] = field(default_factory=dict)
 
@@ -127,6 +132,8 @@ class CaseState:
     plans: list[Plan] = field(default_factory=list)
     approval: str | None = None
     approval_until: date | None = None
+    approval_facts: str | None = None
+    not_before: datetime | None = None
     filed: bool = False
     to_place: bool = False
     placed: bool = False
@@ -176,6 +183,7 @@ def apply(state: CaseState, event: ev.Event, at: datetime) -> None:
                 state.segment = event.path
         case ev.AnchorMoved():
             state.anchor = event.anchor
+            state.approval = state.approval_until = state.approval_facts = None
         case ev.StageEntered():
             if state.closed:
                 _begin_anew(state)
@@ -194,7 +202,7 @@ def apply(state: CaseState, event: ev.Event, at: datetime) -> None:
             state.promises.append(
                 Promise(
                     event.number, event.amount, event.due_on, event.verdict_on,
-                    event.needed, event.paid_before, at,
+                    event.needed, event.known, at,
                 )
             )  # fmt: skip
         case ev.PromiseJudged():
@@ -208,7 +216,12 @@ def apply(state: CaseState, event: ev.Event, at: datetime) -> None:
                 state.offer.answer = event.answer
             state.offers_unanswered += event.answer == "none"
         case ev.PlanStarted():
-            state.plans.append(Plan(event.number, event.dues, event.deferral, event.settles, event.paid_before))
+            state.plans.append(
+                Plan(
+                    event.number, event.dues, event.deferral, event.settles, event.known,
+                    event.grace_days, event.missed_to_break,
+                )
+            )  # fmt: skip
             state.stage = "plan"
         case ev.PlanInstalmentJudged():
             for plan in state.plans:
@@ -220,6 +233,7 @@ def apply(state: CaseState, event: ev.Event, at: datetime) -> None:
                     plan.verdict = event.verdict
         case ev.ApprovalAsked():
             state.approval, state.approval_until = "asked", event.until
+            state.approval_facts = event.facts_hash
         case ev.ApprovalGiven():
             state.approval = event.answer
         case ev.HoldSeen():
@@ -251,6 +265,8 @@ def apply(state: CaseState, event: ev.Event, at: datetime) -> None:
             pass
 
 
+# How long a contact waits before it is tried again once its channel was down.
+_CHANNEL_DOWN_WAIT = timedelta(minutes=30)
 _REACHED = frozenset({"answered_right_party", "replied"})
 _WILLING = frozenset({"promise", "plan_answer", "cannot_pay", "lost_job", "illness", "question"})
 _CLOSING: dict[str, Ending] = {
@@ -278,7 +294,8 @@ def _open_episode(state: CaseState, event: ev.EpisodeOpened) -> None:
     state.ending = state.decided_ending = None
     state.reason, state.reason_confirmed = event.reason, False
     state.unanswered = state.offers_unanswered = 0
-    state.offer = state.approval = state.approval_until = state.path = state.segment = None
+    state.offer = state.approval = state.approval_until = state.approval_facts = None
+    state.path = state.segment = state.not_before = None
     state.filed = state.placed = state.to_place = state.refuses = False
     state.done = [d for d in state.done if d.anchor == event.anchor]
 
@@ -286,13 +303,18 @@ def _open_episode(state: CaseState, event: ev.EpisodeOpened) -> None:
 def _begin_anew(state: CaseState) -> None:
     """A closed case looks ahead to the next due date: no episode is open, the path is chosen again."""
     state.opened_on = state.ending = state.decided_ending = state.path = state.segment = None
+    state.approval = state.approval_until = state.approval_facts = None
+    state.filed = state.placed = state.to_place = state.refuses = False
     state.worst_dpd = 0
 
 
 def _contact_made(state: CaseState, event: ev.ContactMade, at: datetime) -> None:
-    state.intended = None
+    if state.intended is not None and state.intended.number == event.number:
+        state.intended = None
     if event.state == "abandoned":
+        state.not_before = at + _CHANNEL_DOWN_WAIT if event.code == "channel_down" else None
         return
+    state.not_before = None
     state.contacts.append(Made(event.number, event.channel, event.state))
     if event.state == "failed":
         return
@@ -311,4 +333,6 @@ def _decision(state: CaseState, event: ev.DecisionTaken) -> None:
         state.placed = False
     elif event.what == "place":
         state.to_place = True
-        state.approval = state.approval_until = None  # the question is asked anew if the case comes back
+        state.approval = state.approval_until = state.approval_facts = (
+            None  # the question is asked anew if the case comes back
+        )

@@ -57,7 +57,12 @@ def _attention(story: Story) -> Next | None:
     needed = story.state.attention
     if needed is None:
         return None
-    return _look(story, _ATTENTION_LOOK_DAYS, needed.code, f"a person must look: {needed.why}", "attention")
+    found = _look(story, _ATTENTION_LOOK_DAYS, needed.code, f"a person must look: {needed.why}", "attention")
+    # What was agreed is judged on its day all the same.
+    agreed = _agreement(story)
+    if agreed is not None and agreed.due < found.due:
+        found.due = agreed.due
+    return found
 
 
 def _stopped(story: Story) -> Next | None:
@@ -113,7 +118,7 @@ def _ladder(story: Story) -> Next:
     right = rung(story)
     if right is None:
         return _ladder_done(story)
-    if right.step.needs_approval and right.on <= story.today and story.state.approval != "approve":
+    if right.step.needs_approval and right.on <= story.today and not _approved(story):
         return _approval(story, right)
     return _contact(story, right)
 
@@ -133,6 +138,17 @@ def _ladder_done(story: Story) -> Next:
         return _ladder(story)
     story.tell(ev.AttentionRaised("ladder_done", f"every step of the {path.title} is done"))
     return decide(story)
+
+
+def facts_to_approve(story: Story) -> str:
+    """What an approval is bound to: if it changes, a person is asked again. 16 hex digits."""
+    there = story.position
+    seen = f"{story.state.anchor}/{there.past_due}/{there.outstanding}"
+    return sha256(seen.encode()).hexdigest()[:16]
+
+
+def _approved(story: Story) -> bool:
+    return story.state.approval == "approve" and story.state.approval_facts == facts_to_approve(story)
 
 
 def _approval(story: Story, right: Rung) -> Next:
@@ -187,12 +203,16 @@ def _lawful(story: Story, channel: Channel, step: LadderStep, on: date) -> tuple
     """
     zone = story.facts.person.zone or UTC
     start = max(story.minute, datetime.combine(on, time(), zone).astimezone(UTC))
+    if story.state.not_before is not None:
+        start = max(start, story.state.not_before.replace(second=0, microsecond=0))
     request = Request(story.state.loan_id, channel, step.purpose)
     person, house = story.facts.person, story.facts.book.house
     verdict = judge(request, person, house, start)
     if verdict.answer == "allow":
         # What goes to a court or an agency keeps no hours: it goes out with the early looks.
-        return start if start == story.minute else look_at(story, on), "due", ""
+        if start.astimezone(zone).date() > story.today:
+            start = look_at(story, on)
+        return start, "due", ""
     if verdict.answer != "defer" or verdict.until is None:
         _withhold(story, step, channel, verdict)
         return None, verdict.code, verdict.reason

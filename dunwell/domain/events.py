@@ -175,7 +175,7 @@ class PromiseMade(Event):
     due_on: date
     verdict_on: date
     needed: int
-    paid_before: int
+    known: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +210,9 @@ class PlanStarted(Event):
     dues: tuple[Due, ...]
     deferral: bool
     settles: int
-    paid_before: int
+    known: tuple[str, ...]
+    grace_days: int
+    missed_to_break: int
 
 
 @dataclass(frozen=True, slots=True)

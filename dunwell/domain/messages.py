@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from dunwell.domain.codes import Channel, ContactResult, HoldKind, StepKind
+from dunwell.domain.codes import ArrearsReason, Channel, ContactResult, HoldKind, StepKind
 from dunwell.domain.money import LARGEST
 
 Amount = Annotated[int, Field(gt=0, le=LARGEST, strict=True)]
@@ -65,7 +65,7 @@ class ContactHeard(Message):
 
     contact: Annotated[int, Field(ge=1)]
     result: ContactResult
-    reason: str | None = Field(default=None, max_length=40)
+    reason: ArrearsReason | None = None
 
 
 class HoldPlaced(Message):
@@ -168,7 +168,7 @@ def decode(name: str, raw: bytes) -> Message:
     """
     model = NAMES.get(name)
     if model is None:
-        raise Undecodable(f"no message is called {name!r}")
+        raise Undecodable("no message is called by that name")
     if b"\0" in raw or b"\\u0000" in raw:
         raise Undecodable(f"{name} does not read: it holds a NUL character")
     try:

@@ -56,8 +56,8 @@ def details(state: CaseState, facts: Facts, now: datetime) -> str:
         f"**{plain(state.stage)}** · {there.dpd} days past due on {there.on}",
         f"- outstanding {say(there.outstanding, currency)}, past due {say(there.past_due, currency)}",
     ]
-    if state.path:
-        lines.append(f"- {facts.book.paths[state.path].title}; reason: {plain(state.reason)}")
+    if path := facts.book.paths.get(state.path or ""):
+        lines.append(f"- {path.title}; reason: {plain(state.reason)}")
     if state.holds:
         lines.append(f"- held: {', '.join(plain(h) for h in sorted(set(state.holds.values())))}")
     if state.attention:

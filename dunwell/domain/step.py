@@ -14,7 +14,7 @@ from dunwell.domain.absorb import absorb, keep
 from dunwell.domain.agreements import follow_plan, judge_promises, lapse_offer, make_offer, offer_options
 from dunwell.domain.case import CaseState, Next
 from dunwell.domain.codes import LEAVES_THE_HOUSE, Channel, Ending, Stage, StepKind
-from dunwell.domain.decide import PLACEMENT, decide
+from dunwell.domain.decide import PLACEMENT, decide, facts_to_approve
 from dunwell.domain.facts import Facts, LosePoint, Write
 from dunwell.domain.gate import Request, Verdict, closes_at, judge
 from dunwell.domain.ledger import episodes
@@ -27,6 +27,8 @@ from dunwell.domain.strategy import LadderStep, Purpose
 APPROVAL_DAYS = 14
 # What the domain raises when facts or rules do not fit together: trying again would end the same.
 DOMAIN_ERRORS = (ValueError, LookupError, TypeError, ArithmeticError, AssertionError)
+# What a provider says of an address that reaches nobody; any other refusal is not the address's fault.
+DEAD_POINT = frozenset({"invalid_address", "invalid_number", "unknown_recipient", "bounced"})
 Outcome = Literal["sent", "failed", "unknown", "abandoned"]
 
 
@@ -122,9 +124,13 @@ def conclude(
         )
     )
     step = _step(story, intended.step)
-    if outcome == "failed":
+    if outcome == "failed" and code in DEAD_POINT:
         story.tell(ev.PointFailed(intended.channel, code))
         story.write(LosePoint(intended.channel))
+    elif outcome == "failed":
+        # Not the person's address but something between us and the provider: a person must look.
+        why = f"contact {intended.number} by {intended.channel} was refused: {code}"
+        story.tell(ev.AttentionRaised("not_delivered", why))
     elif outcome != "abandoned" and step is not None and step.kind == "negotiate":
         make_offer(story, intended.options, step.answer_days)
     catch_up(story)
@@ -133,16 +139,33 @@ def conclude(
 
 
 def regate(state: CaseState, facts: Facts, now: datetime) -> Verdict:
-    """A retry found an intent that was not sent: may it still be, on today's facts?"""
+    """A retry found an intent that was not sent: may it still be, on today's facts?
+
+    Only if a case without that intent would decide on the very same contact for the very same amount.
+    """
     intended = state.intended
     if intended is None:
         raise ValueError(f"case {state.case_id} intends no contact")
+    trial = Story(deepcopy(state), facts, now)
+    trial.state.intended = None
+    catch_up(trial)
+    proposal = decide(trial)
+    again = (proposal.step, proposal.channel, trial.state.anchor) == (
+        intended.step, intended.channel, intended.anchor,
+    )  # fmt: skip
+    if not again or proposal.due > trial.minute or _amount(trial, intended.purpose) != intended.amount:
+        return Verdict("deny", "facts_changed", f"today's facts ask for something else: {proposal.reason}", ())
+    request = Request(state.loan_id, intended.channel, _purpose(intended.purpose))
+    return judge(request, facts.person, facts.book.house, now)
+
+
+def correct(state: CaseState, facts: Facts, now: datetime, told: ev.ContactIntended) -> Worked:
+    """An attempt that was given up did reach the person after all: the journal says so, and it counts."""
     story = Story(state, facts, now)
-    there = story.position
-    if not there.past_due and intended.purpose != "payment_reminder_pre_due":
-        return Verdict("deny", "nothing_past_due", "nothing is past due any more", ())
-    purpose = Request(state.loan_id, intended.channel, _purpose(intended.purpose))
-    return judge(purpose, facts.person, facts.book.house, now)
+    story.tell(ev.ContactMade(told.number, told.step, told.anchor, told.channel, told.purpose, "sent", "learned_late"))
+    catch_up(story)
+    _plan(story, decide(story))
+    return Worked(story.told, story.writes, story.answers, None, story.facts)
 
 
 def attend(state: CaseState, facts: Facts, now: datetime, code: str, why: str) -> Worked:
@@ -203,9 +226,7 @@ def _leave_the_house(story: Story, proposal: Next) -> Intent | None:
     if step is None or channel is None or story.state.anchor is None:
         return None
     if proposal.code == "approval_needed":
-        there = story.position
-        seen = f"{there.past_due}/{there.outstanding}/{there.dpd}"
-        story.tell(ev.ApprovalAsked(step.id, seen, story.today + timedelta(days=APPROVAL_DAYS)))
+        story.tell(ev.ApprovalAsked(step.id, facts_to_approve(story), story.today + timedelta(days=APPROVAL_DAYS)))
         return None
     rules, there = story.facts.book.house, story.position
     verdict = judge(Request(story.state.loan_id, channel, step.purpose), story.facts.person, rules, story.now)
@@ -221,7 +242,7 @@ def _leave_the_house(story: Story, proposal: Next) -> Intent | None:
         story.tell(ev.StageEntered(step.stage, f"{step.title}: {there.dpd} days past due"))
     pre_due = step.purpose == "payment_reminder_pre_due"
     number = story.state.contacts_made + 1
-    amount = there.next_due_amount if pre_due else there.past_due
+    amount = _amount(story, step.purpose)
     options = offer_options(story, step)
     story.tell(
         ev.ContactIntended(
@@ -236,6 +257,12 @@ def _leave_the_house(story: Story, proposal: Next) -> Intent | None:
         (there.next_due_on if pre_due else None) or story.state.anchor, options,
         closes_at(channel, story.facts.person, rules, story.now),
     )  # fmt: skip
+
+
+def _amount(story: Story, purpose: str) -> int:
+    """What a contact speaks of: what falls due next, or what is past due."""
+    there = story.position
+    return there.next_due_amount if purpose == "payment_reminder_pre_due" else there.past_due
 
 
 def _plan(story: Story, proposal: Next) -> None:
@@ -295,7 +322,8 @@ def _episode(story: Story) -> None:
         elif not state.closed:
             story.tell(ev.EpisodeClosed(state.episode, state.decided_ending or "cured", None, story.today, 0))
         return
-    if state.decided_ending is not None or there.dpd == 0:
+    settling = state.running_plan is not None and state.running_plan.settles > 0
+    if state.decided_ending is not None or (there.dpd == 0 and not (settling and there.outstanding)):
         _close(story)
     elif anchor is not None and anchor != state.anchor:
         story.tell(ev.AnchorMoved(anchor, there.dpd))
@@ -345,7 +373,7 @@ def _path(story: Story) -> None:
         if reason != state.reason:
             story.tell(ev.ReasonAnalysed(reason, confirmed=False))
     rule = segment(state, story.facts)
-    if state.segment != rule.path:
+    if state.segment != rule.path or state.path not in story.facts.book.paths:
         story.tell(ev.PathChosen(rule.path, story.facts.book.hashes[rule.path], rule.why, True))
     stage = _stage_of(state)
     if stage is not None and stage != state.stage:

@@ -6,10 +6,11 @@ from uuid import UUID
 
 import asyncpg
 
+from dunwell.domain.absorb import hold_at_once
 from dunwell.domain.codes import HoldKind
 from dunwell.domain.facts import LiftHold, PlaceHold, ReverseCredit
 from dunwell.domain.ledger import Credit
-from dunwell.domain.messages import Message, to_json
+from dunwell.domain.messages import InboundMessage, Message, Undecodable, decode, to_json
 from dunwell.domain.person import Hold
 from dunwell.store import ledger, people
 from dunwell.store.database import Connection, whole
@@ -43,8 +44,8 @@ async def reverse(pool: asyncpg.Pool, loan_id: str, back: ReverseCredit, at: dat
     """Take a wrong booking back, and wake its case."""
 
     async def undo(c: Connection) -> Told:
-        await ledger.lock_loan(c, loan_id)
-        posted = await ledger.reverse(c, loan_id, back, at)
+        currency = await ledger.lock_loan(c, loan_id)
+        posted = await ledger.reverse(c, loan_id, currency, back, at)
         if posted.result == "posted":
             await _wake(c, loan_id, "payment_reversed", f"{back.source}/{back.reversal_id}", at)
         return Told(posted.result, posted.says)
@@ -86,6 +87,8 @@ async def tell(pool: asyncpg.Pool, case_id: UUID, id: str, name: str, message: M
     raw = message if isinstance(message, str) else to_json(message)
 
     async def keep(c: Connection) -> Told:
+        if name == "inbound_message":
+            await _stop_at_once(c, case_id, id, raw, at)
         added = await c.fetchval(
             """insert into message (case_id, id, name, raw, arrived_at) values ($1, $2, $3, $4, $5)
                on conflict do nothing returning 1""",
@@ -97,6 +100,22 @@ async def tell(pool: asyncpg.Pool, case_id: UUID, id: str, name: str, message: M
         return Told("queued", f"message {id} waits for the case")
 
     return await whole(pool, keep)
+
+
+async def _stop_at_once(c: Connection, case_id: UUID, id: str, raw: str, at: datetime) -> None:
+    """A stop, a dispute and the like hold every case they touch from this commit on, not when one has taken it."""
+    try:
+        said = decode("inbound_message", raw.encode())
+    except Undecodable:
+        return  # kept as it came; the case asks a person
+    case = await c.fetchrow("select person_id, loan_id from collection_case where id = $1", case_id)
+    if case is None or not isinstance(said, InboundMessage):
+        return
+    held = hold_at_once(str(case_id), case["loan_id"], id, said, at)
+    if held is not None:
+        await people.lock_person(c, case["person_id"])
+        if await people.write(c, case["person_id"], PlaceHold(held)):
+            await people.wake_cases(c, case["person_id"], "hold_placed", held.id, at, but=case_id)
 
 
 async def _wake(c: Connection, loan_id: str, name: str, message_id: str, at: datetime) -> None:

@@ -109,12 +109,8 @@ async def import_loans(pool: asyncpg.Pool, loans: Iterable[NewLoan]) -> int:
                 [(x.id, min(i.due_on for i in x.instalments)) for x in fresh],
             )
             await c.executemany(
-                "insert into instalment (loan_id, from_on, number, due_on, amount) values ($1, $2, $3, $4, $5)",
-                [
-                    (x.id, min(j.due_on for j in x.instalments), i.number, i.due_on, i.amount)
-                    for x in fresh
-                    for i in x.instalments
-                ],
+                "insert into instalment (loan_id, number, due_on, amount) values ($1, $2, $3, $4)",
+                [(x.id, i.number, i.due_on, i.amount) for x in fresh for i in x.instalments],
             )
             return len(new)
 

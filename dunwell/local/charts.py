@@ -43,6 +43,8 @@ _ANSWERS = {
 }
 _GREEN, _RED, _GREY, _BLUE, _VIOLET, _AMBER = "#2f9e7d", "#d5673c", "#94a3b8", "#3f78b5", "#8f72c4", "#d9a02f"
 _LANES = ("money", "the person", "contacts", "holds", "stage")
+# Marks of one day stand beside each other within their lane.
+_BESIDE = (0.0, 0.3, -0.3)
 _LINE = 64
 _MOST_LINES = 9
 
@@ -96,10 +98,11 @@ def contacts_by_month(year: Year) -> go.Figure:
     for channel in CHANNELS:
         if made[channel]:
             figure.add_bar(
-                x=[f"{month}-01" for month in months], y=[made[channel][month] for month in months],
-                name=CHANNEL_NAMES[channel], marker={"color": _CHANNEL_COLOURS[channel]}, xperiod="M1",
+                x=months, y=[made[channel][month] for month in months],
+                name=CHANNEL_NAMES[channel], marker={"color": _CHANNEL_COLOURS[channel]},
             )  # fmt: skip
-    figure.update_xaxes(tickformat="%b", dtick="M1", tickangle=0, showgrid=False)
+    names = [f"{date.fromisoformat(f'{month}-01'):%b}" for month in months]
+    figure.update_xaxes(type="category", tickvals=months, ticktext=names, tickangle=0)
     figure.update_yaxes(title="contacts")
     return figure
 
@@ -107,7 +110,7 @@ def contacts_by_month(year: Year) -> go.Figure:
 def withheld_by_reason(rows: Iterable[WithheldRow]) -> go.Figure:
     """Contacts not made, by reason; the most frequent on top."""
     ordered = sorted(rows, key=lambda r: (r.times, r.answer, r.reason))
-    figure = _figure(barmode="stack", legend={"orientation": "h", "y": 1.0, "yanchor": "bottom"})
+    figure = _figure(barmode="stack", legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0})
     for answer, (name, colour) in _ANSWERS.items():
         mine = [r for r in ordered if r.answer == answer]
         if mine:
@@ -139,7 +142,7 @@ def timeline(case: CaseOfYear, ends: date) -> go.Figure:
     last = case.day(case.journal[-1].at)
     until = min(ends, last + timedelta(days=14))
     figure = _figure(barmode="overlay", hovermode="closest", showlegend=False, bargap=0)
-    stages = list(case.stages())
+    stages = case.stages()
     ends_at = [at for at, _ in stages[1:]] + [datetime.combine(until, time(23, 59), UTC)]
     held = _held(case, ends_at[-1])
     lanes = _LANES if held else tuple(lane for lane in _LANES if lane != "holds")
@@ -147,9 +150,12 @@ def timeline(case: CaseOfYear, ends: date) -> go.Figure:
         _band(figure, case, len(lanes) - 1, at, end, plain(stage), STAGE_COLOURS[stage])
     for at, end, kind in held:
         _band(figure, case, lanes.index("holds"), at, end, plain(kind), "rgba(213,103,60,0.8)")
+    beside: Counter[tuple[str, date]] = Counter()
     for (lane, symbol, colour), found in _marks(case, ends).items():
+        heights = [lanes.index(lane) + _BESIDE[beside[lane, on] % len(_BESIDE)] for on in found]
+        beside.update((lane, on) for on in found)
         figure.add_scatter(
-            x=[datetime.combine(on, time(12)) for on in found], y=[lanes.index(lane)] * len(found), mode="markers",
+            x=[datetime.combine(on, time(12)) for on in found], y=heights, mode="markers",
             marker={"symbol": symbol, "color": colour, "size": 11, "line": {"width": 1, "color": "rgba(255,255,255,.7)"}},
             hovertext=["<br>".join(lines[:_MOST_LINES]) for lines in found.values()], hoverinfo="text", name="",
         )  # fmt: skip
@@ -169,8 +175,8 @@ def _figure(**layout: object) -> go.Figure:
         margin={"l": 8, "r": 24, "t": 10, "b": 8}, font={"size": 13, "family": "system-ui, sans-serif"},
         hoverlabel={"align": "left", "font": {"size": 13}}, dragmode=False, **layout,
     )  # fmt: skip
-    figure.update_xaxes(automargin=True, fixedrange=True, showgrid=False, zeroline=False)
-    figure.update_yaxes(automargin=True, fixedrange=True, zeroline=False, title_standoff=8)
+    figure.update_xaxes(automargin=True, fixedrange=True, showgrid=False, zeroline=False, ticks="")
+    figure.update_yaxes(automargin=True, fixedrange=True, zeroline=False, ticks="", title_standoff=8)
     return figure
 
 

@@ -15,7 +15,7 @@ from dunwell.domain.portfolio import PersonFile, Portfolio
 from dunwell.domain.strategy import Book
 from dunwell.intake.importing import import_loans, import_people, loans_of, people_of
 from dunwell.intake.relay import Relay
-from dunwell.local.life import Engine, PersonsLife, Skew
+from dunwell.local.life import Engine, PersonsLife, Offsets
 from dunwell.local.settling import NotSettled, Settling
 from dunwell.local.stack import Stack
 from dunwell.store.database import connect, migrate
@@ -74,29 +74,37 @@ class Drive:
 
 @asynccontextmanager
 async def driving(
-    stack: Stack, book: Book, workers: int = 2, settings: Mapping[str, str] | None = None
+    stack: Stack,
+    book: Book,
+    workers: int = 2,
+    settings: Mapping[str, str] | None = None,
+    *,
+    killed_begin_again: bool = False,
 ) -> AsyncIterator[Drive]:
     """Provider, workers and relay on a stack that is up; all of it gone when the block ends.
 
-    `settings` of the workers come on top of those that a driven portfolio needs.
+    `settings` of the workers come on top of those that a driven portfolio needs. `killed_begin_again`: a worker that
+    somebody kills is started anew, which changes nothing in what comes out.
     """
     dsn = stack.addresses.database_url
     await migrate(dsn)
     await stack.start_provider()
     virtual = {"DUNWELL_VIRTUAL_TIME": "true", "DUNWELL_RELAY": "false", "DUNWELL_LOG_LEVEL": "WARNING"}
     for n in range(workers):
-        await stack.start_worker(f"worker-{n + 1}", env={**virtual, **(settings or {})})
+        await stack.start_worker(
+            f"worker-{n + 1}", env={**virtual, **(settings or {})}, begins_again=killed_begin_again
+        )
     pool = await connect(dsn, 20)
     addresses = stack.addresses
     client = await Client.connect(
         addresses.temporal_address, namespace=addresses.temporal_namespace, data_converter=pydantic_data_converter
     )
     skipper = TimeSkipper(client, config=TimeSkippingConfig(max_session_skip_count=_MOST_SKIPS))
-    skew, settling = Skew(), Settling(pool)
-    relay = Relay(pool, client, lambda wake: skew.offset(wake.case_id, wake.at))
+    offsets, settling = Offsets(), Settling(pool)
+    relay = Relay(pool, client, lambda wake: offsets.began(wake.case_id, wake.at))
     beside = [asyncio.create_task(settling.watch()), asyncio.create_task(relay.run())]
     try:
-        yield Drive(stack, pool, client, Engine(pool, client, skipper, skew, settling, book))
+        yield Drive(stack, pool, client, Engine(pool, client, skipper, offsets, settling, book))
     finally:
         for task in beside:
             task.cancel()

@@ -4,6 +4,7 @@ What happens, and when, comes from the same agenda as in the simulation. Only th
 workflows' own, moved forward by the server's time skipping, never further than the next thing known.
 """
 
+import asyncio
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import asyncpg
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import TimeSkipper
 
@@ -33,17 +34,20 @@ from dunwell.store.cases import sweep_page
 from dunwell.store.reading import read_facts, read_state
 
 _MINUTE = timedelta(minutes=1)
+# A clock moved to the very second may stand a hair before it, and in another minute.
+_INTO_THE_MINUTE = timedelta(seconds=3)
+_END_WITHIN_SECONDS = 60.0
 # More than this at one instant is a circle, not a life.
 _AT_ONE_INSTANT = 50
 
 
 @dataclass(slots=True)
-class Skew:
-    """How far each running case's clock is from the real one; filled in where runs are started."""
+class Offsets:
+    """How far the time of each running case is from its workflow's; filled in where runs are started."""
 
     of: dict[UUID, timedelta] = field(default_factory=dict)
 
-    def offset(self, case_id: UUID, at: datetime) -> float:
+    def began(self, case_id: UUID, at: datetime) -> float:
         """A run begins at the date of what woke it. Seconds."""
         ahead = at - datetime.now(UTC)
         self.of.setdefault(case_id, ahead)
@@ -52,14 +56,6 @@ class Skew:
     def ended(self, case_id: UUID) -> None:
         """The run is over; the next one begins anew."""
         self.of.pop(case_id, None)
-
-    def behind(self, case_id: UUID, now: datetime) -> timedelta:
-        """How far the case's clock has to move to show `now`."""
-        return now - (datetime.now(UTC) + self.of.get(case_id, timedelta(0)))
-
-    def moved(self, case_id: UUID, by: timedelta) -> None:
-        """The case's clock was moved forward."""
-        self.of[case_id] = self.of.get(case_id, timedelta(0)) + by
 
 
 @dataclass(slots=True)
@@ -89,7 +85,7 @@ class Engine:
     pool: asyncpg.Pool
     client: Client
     skipper: TimeSkipper
-    skew: Skew
+    offsets: Offsets
     settling: Settling
     book: Book
 
@@ -151,15 +147,17 @@ class PersonsLife:
             await self._settle(now)
 
     async def _move(self, loan: _Loan, now: datetime) -> None:
-        by = self._engine.skew.behind(loan.case_id, now)
+        """Forward a case's clock; the server is asked where it stands, for skipping takes real time of its own."""
+        engine, handle = self._engine, self._engine.handle(loan.case_id)
+        stands_at = await engine.skipper.get_current_time(handle) + engine.offsets.of[loan.case_id]
+        by = now + _INTO_THE_MINUTE - stands_at
         if by <= timedelta(0):
             return
         try:
-            await self._engine.skipper.fast_forward(self._engine.handle(loan.case_id), by)
+            await engine.skipper.fast_forward(handle, by)
         except RPCError as e:
             if e.status != RPCStatusCode.NOT_FOUND:
                 raise
-        self._engine.skew.moved(loan.case_id, by)
 
     async def _happens(self, act: ComingAct, now: datetime) -> None:
         """Something happens to a loan; it goes the way it would in production, through the intake."""
@@ -199,8 +197,7 @@ class PersonsLife:
         was_open = {id for id, loan in self._loans.items() if loan.open}
         changed = await self._read(now)
         closed = {id for id in was_open if not self._loans[id].open}
-        for id in closed:
-            self._engine.skew.ended(self._loans[id].case_id)
+        await self._runs_end()
         if closed:
             await self._read_person(now)
             self._look_ahead((id for id, x in self._loans.items() if not x.open), self._day_after(now))
@@ -210,6 +207,25 @@ class PersonsLife:
         for loan in self._loans.values():
             if loan.open:
                 loan.opens_on = None
+
+    async def _runs_end(self) -> None:
+        """A run that is still ending would take the next message at its own, older date."""
+        for loan in self._loans.values():
+            if loan.open or loan.case_id not in self._engine.offsets.of:
+                continue
+            async with asyncio.timeout(_END_WITHIN_SECONDS):
+                while await self._runs(loan.case_id):
+                    await asyncio.sleep(0.02)
+            self._engine.offsets.ended(loan.case_id)
+
+    async def _runs(self, case_id: UUID) -> bool:
+        try:
+            described = await self._engine.handle(case_id).describe()
+        except RPCError as e:
+            if e.status == RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        return described.status == WorkflowExecutionStatus.RUNNING
 
     async def _read(self, now: datetime) -> set[str]:
         """The cases' new states, the money that moved, and the new entries of the journals."""

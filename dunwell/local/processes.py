@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -228,21 +228,33 @@ class Children:
         *,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        begins_again: bool = False,
     ) -> Child:
-        """Starts a child that logs to `<logs>/<name>.log` and is watched from now on."""
-        child = await Child.begin(name, command, log=self._logs / f"{name}.log", env=env, cwd=cwd)
-        self.adopt(child)
+        """Starts a child that logs to `<logs>/<name>.log` and is watched from now on.
+
+        `begins_again`: if somebody kills it (SIGKILL) it is started anew; any other end of its own is still a crash.
+        """
+
+        async def start() -> Child:
+            return await Child.begin(name, command, log=self._logs / f"{name}.log", env=env, cwd=cwd)
+
+        child = await start()
+        self.adopt(child, start if begins_again else None)
         return child
 
-    def adopt(self, child: Child) -> None:
-        """Watches and stops a child that something else started."""
+    def adopt(self, child: Child, again: Callable[[], Awaitable[Child]] | None = None) -> None:
+        """Watches and stops a child that something else started; `again` starts it anew once it was killed."""
         self._children.append(child)
-        guard = asyncio.create_task(self._guard(child), name=f"guard of {child.name}")
+        guard = asyncio.create_task(self._guard(child, again), name=f"guard of {child.name}")
         self._guards.add(guard)
         guard.add_done_callback(self._guards.discard)
 
-    async def _guard(self, child: Child) -> None:
+    async def _guard(self, child: Child, again: Callable[[], Awaitable[Child]] | None) -> None:
         await child.ended()
+        while again is not None and child.crashed and child.status == -signal.SIGKILL:
+            child = await again()
+            self._children.append(child)
+            await child.ended()
         if child.crashed and self._crash is None:
             self._crash = ChildCrashed(child)
             self._crashed.set()

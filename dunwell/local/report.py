@@ -23,7 +23,7 @@ main { max-width: 1100px; margin: 0 auto; padding: 2rem 1rem 4rem; }
 h1 { font-size:1.7rem; margin:0; font-weight:650; letter-spacing:-0.01em; }
 h2 { font-size:1.12rem; margin:0 0 .2rem; font-weight:620; }
 h3 { font-size:1rem; margin:0; font-weight:620; }
-p { margin:.2rem 0 .7rem; color:var(--soft); max-width: 75ch; }
+p { margin:.2rem 0 .7rem; color:var(--soft); max-width: 90ch; }
 section { background:var(--card); border:1px solid var(--rule); border-radius:10px; padding:1.1rem 1.1rem .8rem; margin-top:1rem; }
 .figures { display:grid; grid-template-columns:repeat(auto-fit,minmax(min(46%,200px),1fr)); gap:.7rem; margin-top:1.2rem; }
 .figures div { background:var(--card); border:1px solid var(--rule); border-radius:10px; padding:.7rem .9rem; }
@@ -38,8 +38,9 @@ th, td { text-align:right; padding:.32rem .6rem; border-top:1px solid var(--rule
 th { color:var(--soft); font-weight:500; border-top:0; } th:first-child, td:first-child { text-align:left; }
 .case { border-top:1px solid var(--rule); padding-top:.9rem; margin-top:.9rem; }
 code { font-size:.86rem; background:var(--ground); border:1px solid var(--rule); border-radius:5px; padding:.08rem .35rem; }
+code { white-space:nowrap; }
 """
-# Charts take the colours of the page, also when the reader's system turns dark.
+# Charts take the colours of the page, also when the reader's system turns dark, and the width of their place in it.
 _DRESS = """
 function dress() {
   const of = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -49,6 +50,8 @@ function dress() {
     'hoverlabel.bgcolor': of('--card'), 'hoverlabel.bordercolor': rule, 'hoverlabel.font.color': of('--ink') });
 }
 dress();
+const fitting = new ResizeObserver(boxes => boxes.forEach(box => Plotly.Plots.resize(box.target)));
+for (const chart of document.querySelectorAll('.plotly-graph-div')) fitting.observe(chart);
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', dress);
 """
 _KEEPS_TO_ITSELF = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:"
@@ -72,16 +75,15 @@ def _page(year: Year, tallies: Tallies, money: list[MoneyRow], telling: list[Tel
         ),
         _section("Money owed and collected", _money_legend(), _money_charts(year) + _money_table(money)),
         _section(
-            "Contacts made and withheld",
-            "What reached people, a court or an agency; and what was due but not done, with the reason.",
-            f'<div class="halves">{_chart("contacts", charts.contacts_by_month(year), 340)}'
-            + _chart("withheld", charts.withheld_by_reason(tallies.withheld), _height(len(tallies.withheld)))
-            + "</div>",
-        ),
-        _section(
-            "Endings",
-            "How episodes ended. One loan can have several.",
-            _chart("endings", charts.endings(tallies.endings), _height(len(tallies.endings), 32)),
+            "Contacts and endings",
+            "What reached people, a court or an agency; what was due but not done, with the reason; how episodes ended.",
+            '<div class="halves"><div><h3>Contacts made</h3>'
+            + _chart("contacts", charts.contacts_by_month(year), 330)
+            + "<h3>Endings</h3>"
+            + _chart("endings", charts.endings(tallies.endings), _height(len(tallies.endings), 30))
+            + "</div><div><h3>Contacts withheld</h3>"
+            + _chart("withheld", charts.withheld_by_reason(tallies.withheld), _height(len(tallies.withheld), 24))
+            + "</div></div>",
         ),
         _section("The most telling cases", _telling_legend(), "".join(_case(t, year) for t in telling)),
     ]
@@ -183,14 +185,14 @@ def _section(title: str, says: str, body: str) -> str:
 
 
 def _chart(id: str, figure: go.Figure, height: int) -> str:
-    config = {"responsive": True, "displayModeBar": False}
+    config = {"displayModeBar": False}
     made: str = figure.to_html(
         full_html=False, include_plotlyjs=False, config=config, div_id=id, default_height=f"{height}px"
     )
     return made
 
 
-def _height(rows: int, each: int = 26) -> int:
+def _height(rows: int, each: int) -> int:
     return 70 + each * max(rows, _FEW_ROWS)
 
 

@@ -185,12 +185,17 @@ class Stack:
         self._write_state()
         return self._provider_url
 
-    async def start_worker(self, name: str = "worker", *arguments: str, env: Mapping[str, str] | None = None) -> Child:
-        """Starts a worker process of this stack; `env` comes on top of its addresses."""
+    async def start_worker(
+        self,
+        name: str = "worker",
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        begins_again: bool = False,
+    ) -> Child:
+        """Starts a worker process of this stack; `env` comes on top of its addresses. `begins_again` as in Children."""
         command = [sys.executable, str(CHECKOUT / "worker.py"), *arguments]
-        return await self.children.begin(
-            name, command, env={**self.addresses.environment(), **(env or {})}, cwd=CHECKOUT
-        )
+        settings = {**self.addresses.environment(), **(env or {})}
+        return await self.children.begin(name, command, env=settings, cwd=CHECKOUT, begins_again=begins_again)
 
     def cpu_seconds(self) -> dict[str, float]:
         """User and system seconds so far of every part, by name, earlier starts of the servers included."""

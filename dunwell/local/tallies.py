@@ -46,7 +46,8 @@ class WithheldRow:
     @property
     def reason(self) -> str:
         """The code in words."""
-        return f"held: {plain(self.code.removeprefix('hold_'))}" if self.code.startswith("hold_") else plain(self.code)
+        kind, _, of = self.code.partition("_")
+        return {"hold": f"held: {plain(of)}", "cap": f"cap of the {plain(of)} is reached"}.get(kind, plain(self.code))
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,14 +37,16 @@ class CaseOfYear:
         """The person's business date at an instant."""
         return at.astimezone(self.zone).date()
 
-    def stages(self) -> Iterator[tuple[datetime, str]]:
-        """When the case came into which stage; each entry differs from the one before."""
-        stage: str | None = None
+    def stages(self) -> list[tuple[datetime, str]]:
+        """When the case came into which stage. What a step only passes through, within its minute, is none."""
+        found: list[tuple[datetime, str]] = []
         for at, event, _ in self.journal:
-            after = stage_after(stage or "pre_due", event)
-            if after != stage:
-                stage = after
-                yield at, after
+            stage = stage_after(found[-1][1] if found else "pre_due", event)
+            if found and found[-1][0] == at:
+                found.pop()
+            if not found or found[-1][1] != stage:
+                found.append((at, stage))
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,6 @@ from dunwell.store import outbox
 from dunwell.store.database import Connection, whole
 from dunwell.store.reading import read_facts, read_state
 
-# No path reminds earlier than this before a due date; the domain decides exactly.
-LOOK_AHEAD_DAYS = 31
-
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -34,7 +31,8 @@ async def sweep_page(
 ) -> Page:
     """Look at the next loans by key: list what is overdue, open what is due to be worked.
 
-    Run twice, or again from the middle, it changes nothing more. It closes nothing.
+    Run twice, or again from the middle, it changes nothing more. It closes nothing, and locks no loan or person: a case
+    opened though money came in the same moment sees it when it first looks, and closes.
     """
 
     async def page(c: Connection) -> Page:
@@ -43,21 +41,22 @@ async def sweep_page(
                where l.id > $1 and l.oldest_unpaid_due_on <= $2::date + $3::int
                  and ($4::text is null or l.person_id = $4)
                order by l.id limit $5""",
-            after, on, LOOK_AHEAD_DAYS, person_id, most,
+            after, on, _looks_ahead(book), person_id, most,
         )  # fmt: skip
-        ids = [r["id"] for r in loans]
-        people = sorted({r["person_id"] for r in loans})
-        await c.execute("select 1 from person where id = any($1) order by id for no key update", people)
-        await c.execute("select 1 from loan where id = any($1) order by id for no key update", ids)
         found = [await _look(c, book, r["id"], r["person_id"], on, now) for r in loans]
         return Page(
             looked_at=len(loans),
             overdue=sum(late for late, _ in found),
             opened=sum(opened for _, opened in found),
-            last=ids[-1] if len(loans) == most else None,
+            last=loans[-1]["id"] if len(loans) == most else None,
         )
 
     return await whole(pool, page)
+
+
+def _looks_ahead(book: Book) -> int:
+    """Days before a due date from which some path reminds."""
+    return max((-(s.offset_days or 0) for p in book.paths.values() for s in p.steps), default=0)
 
 
 async def _look(c: Connection, book: Book, loan_id: str, person_id: str, on: date, now: datetime) -> tuple[bool, bool]:

@@ -13,6 +13,9 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolC
 # Any number, the same everywhere: two processes that migrate take turns.
 _MIGRATION_LOCK = 0x44554E57
 
+# Every statement looks rows up by key: planned once for a connection is as good as planned each time.
+_SESSION = {"plan_cache_mode": "force_generic_plan", "jit": "off"}
+
 
 async def _keep_session(connection: Connection) -> None:
     """No reset query on release: it would count as a commit of its own, and sets nothing here."""
@@ -20,7 +23,9 @@ async def _keep_session(connection: Connection) -> None:
 
 async def connect(dsn: str, size: int = 10) -> asyncpg.Pool:
     """A pool of at most `size` connections. Statements are given up after 20 seconds."""
-    return await asyncpg.create_pool(dsn, min_size=1, max_size=size, reset=_keep_session, command_timeout=20)
+    return await asyncpg.create_pool(
+        dsn, min_size=1, max_size=size, reset=_keep_session, command_timeout=20, server_settings=_SESSION
+    )
 
 
 def _scripts() -> list[Traversable]:

@@ -1,14 +1,13 @@
 """The journal: entries chained by hash over canonical bytes that are kept."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
 
 from dunwell.domain import events as ev
-from dunwell.store.database import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +42,6 @@ def chain(case_id: UUID, length: int, head: bytes, at: datetime, told: Iterable[
         )
         head = sha256(head + kept).digest()
         yield Entry(case_id, number, at, event.kind, kept, head)
-
-
-async def append(connection: Connection, entries: Sequence[Entry], run_id: str | None) -> None:
-    """Write entries in one statement; a number that stands already is an error, never replaced."""
-    await connection.execute(
-        """insert into journal (case_id, number, at, kind, bytes, hash, run_id)
-           select $1, n, $2, k, b, h, $6
-           from unnest($3::int[], $4::text[], $5::bytea[], $7::bytea[]) as t(n, k, b, h)""",
-        entries[0].case_id,
-        entries[0].at,
-        [e.number for e in entries],
-        [e.kind for e in entries],
-        [e.line for e in entries],
-        run_id,
-        [e.hash for e in entries],
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,27 +43,21 @@ async def lock_loan(connection: Connection, loan_id: str) -> str:
 
 async def conflict(connection: Connection, loan_id: str, credit: Credit) -> Posted | None:
     """What stands against posting a credit: known already, or to be looked at by a person."""
-    same_id = await connection.fetchrow(
-        "select loan_id, value_date, amount, kind from money_event where source = $1 and external_id = $2",
-        credit.source,
-        credit.id,
-    )
+    found = await connection.fetch(
+        """select loan_id, value_date, amount, kind, null as twin from money_event
+           where source = $1 and external_id = $2
+           union all (select loan_id, value_date, amount, kind, source from money_event
+               where loan_id = $3 and value_date = $4 and amount = $5 and $6::text = 'payment'
+               and source <> $1 and kind = 'payment' and reversed_on is null limit 1)""",
+        credit.source, credit.id, loan_id, credit.value_date, credit.amount, credit.kind,
+    )  # fmt: skip
+    same_id = next((r for r in found if r["twin"] is None), None)
     if same_id is not None:
-        if tuple(same_id) == (loan_id, credit.value_date, credit.amount, credit.kind):
+        if tuple(same_id)[:4] == (loan_id, credit.value_date, credit.amount, credit.kind):
             return Posted("known", f"{credit.source} {credit.id} is posted already")
         return Posted("review", f"{credit.source} {credit.id} was posted with other content")
-    if credit.kind != "payment":
-        return None
-    twin = await connection.fetchval(
-        """select source from money_event where loan_id = $1 and value_date = $2 and amount = $3
-           and source <> $4 and kind = 'payment' and reversed_on is null limit 1""",
-        loan_id,
-        credit.value_date,
-        credit.amount,
-        credit.source,
-    )
-    if twin is not None:
-        return Posted("review", f"the same amount and value date came from {twin} already")
+    if found:
+        return Posted("review", f"the same amount and value date came from {found[0]['twin']} already")
     return None
 
 
@@ -79,56 +73,77 @@ async def post(connection: Connection, loan_id: str, currency: str, credit: Cred
     return Posted("posted", f"posted {credit.source} {credit.id}")
 
 
-async def reverse(connection: Connection, loan_id: str, back: ReverseCredit, at: datetime) -> Posted:
+async def reverse(connection: Connection, loan_id: str, currency: str, back: ReverseCredit, at: datetime) -> Posted:
     """Take a wrong booking back, as if it had never been made; the entries of both stay."""
-    row = await connection.fetchrow(
-        "select loan_id, amount, reversed_on from money_event where source = $1 and external_id = $2",
-        back.source,
-        back.payment_id,
-    )
-    if row is None or row["loan_id"] != loan_id:
-        return Posted("review", f"{back.source} {back.payment_id} is not posted on loan {loan_id}")
-    if row["reversed_on"] is not None:
-        return Posted("known", f"{back.source} {back.payment_id} is reversed already")
-    await connection.execute(
-        "update money_event set reversed_on = $3 where source = $1 and external_id = $2",
+    stands = await reversal_conflict(connection, loan_id, back)
+    if stands is not None:
+        if stands.result == "review":
+            unsure = Credit(back.source, back.reversal_id, back.on, 0)
+            await _review(connection, loan_id, currency, unsure, at, stands.says)
+        return stands
+    amount = await connection.fetchval(
+        """update money_event set reversed_on = $3 where source = $1 and external_id = $2 returning amount""",
         back.source,
         back.payment_id,
         back.on,
     )
-    undone = Credit(back.source, back.reversal_id, back.on, row["amount"])
+    undone = Credit(back.source, back.reversal_id, back.on, amount)
     await _book(connection, loan_id, undone, at, reverses=back.payment_id)
     await _raise_version(connection, loan_id, at)
     return Posted("posted", f"reversed {back.source} {back.payment_id}")
 
 
-async def write(connection: Connection, loan_id: str, currency: str, change: object, at: datetime) -> None:
-    """Do what a case asked of the ledger."""
-    match change:
-        case PostCredit(credit):
-            await post(connection, loan_id, currency, credit, at)
-        case ReverseCredit():
-            await reverse(connection, loan_id, change, at)
-        case Reschedule():
-            await reschedule(connection, loan_id, change, at)
-        case _:
-            raise TypeError(f"not a change of the ledger: {change!r}")
+async def reversal_conflict(connection: Connection, loan_id: str, back: ReverseCredit) -> Posted | None:
+    """What stands against a reversal: done already, or to be looked at by a person."""
+    rows = await connection.fetch(
+        """select external_id, loan_id, kind, reverses, reversed_on from money_event
+           where source = $1 and external_id = any($2)""",
+        back.source,
+        [back.payment_id, back.reversal_id],
+    )
+    known = {r["external_id"]: r for r in rows}
+    same = known.get(back.reversal_id)
+    if same is not None:
+        if (same["kind"], same["reverses"]) == ("reversal", back.payment_id):
+            return Posted("known", f"{back.source} {back.reversal_id} is booked already")
+        return Posted("review", f"{back.source} {back.reversal_id} is the id of something else")
+    payment = known.get(back.payment_id)
+    if payment is None or payment["loan_id"] != loan_id or payment["kind"] == "reversal":
+        return Posted("review", f"{back.source} {back.payment_id} is not posted on loan {loan_id}")
+    if payment["reversed_on"] is not None:
+        return Posted("known", f"{back.source} {back.payment_id} is reversed already")
+    return None
+
+
+async def write(
+    connection: Connection, loan_id: str, currency: str, change: PostCredit | ReverseCredit | Reschedule, at: datetime
+) -> None:
+    """Do what a case asked of the ledger. Raises: ValueError when the ledger knows better than the case."""
+    if isinstance(change, Reschedule):
+        await reschedule(connection, loan_id, change, at)
+        return
+    if isinstance(change, PostCredit):
+        posted = await post(connection, loan_id, currency, change.credit, at)
+    else:
+        posted = await reverse(connection, loan_id, currency, change, at)
+    if posted.result == "review":
+        raise ValueError(posted.says)
 
 
 async def reschedule(connection: Connection, loan_id: str, change: Reschedule, at: datetime) -> None:
-    """Put a new schedule in force; asked again for the same date it changes nothing."""
+    """Put a new schedule in force from a date on; the ones before it stay readable."""
     money = (await read_money(connection, loan_id)).rescheduled(change.on, change.instalments)
-    added = await connection.fetchval(
-        "insert into schedule (loan_id, from_on, covered) values ($1, $2, $3) on conflict do nothing returning 1",
+    version = len(money.schedules) - 1
+    await connection.execute(
+        "insert into schedule (loan_id, version, from_on, covered) values ($1, $2, $3, $4)",
         loan_id,
+        version,
         change.on,
         money.schedules[-1].covered,
     )
-    if added is None:
-        return
     await connection.executemany(
-        "insert into instalment (loan_id, from_on, number, due_on, amount) values ($1, $2, $3, $4, $5)",
-        [(loan_id, change.on, i.number, i.due_on, i.amount) for i in change.instalments],
+        "insert into instalment (loan_id, version, number, due_on, amount) values ($1, $2, $3, $4, $5)",
+        [(loan_id, version, i.number, i.due_on, i.amount) for i in change.instalments],
     )
     await _raise_version(connection, loan_id, at)
 
@@ -137,14 +152,13 @@ async def _book(connection: Connection, loan_id: str, credit: Credit, at: dateti
     kind = "reversal" if reverses else credit.kind
     sign = -1 if reverses else 1
     await connection.execute(
-        """insert into money_event (source, external_id, loan_id, kind, value_date, amount, arrived_at, reverses)
-           values ($1, $2, $3, $4, $5, $6, $7, $8)""",
+        """with event as (
+               insert into money_event (source, external_id, loan_id, kind, value_date, amount, arrived_at, reverses)
+               values ($1, $2, $3, $4, $5, $6, $7, $8))
+           insert into ledger_entry (loan_id, source, external_id, account, amount, value_date, booked_at)
+           values ($3, $1, $2, 'debt', $9, $5, $7), ($3, $1, $2, $10, -$9::bigint, $5, $7)""",
         credit.source, credit.id, loan_id, kind, credit.value_date, credit.amount, at, reverses,
-    )  # fmt: skip
-    await connection.execute(
-        """insert into ledger_entry (loan_id, source, external_id, account, amount, value_date, booked_at)
-           values ($1, $2, $3, 'debt', $4, $6, $7), ($1, $2, $3, $5, -$4::bigint, $6, $7)""",
-        loan_id, credit.source, credit.id, -sign * credit.amount, _AGAINST[credit.kind], credit.value_date, at,
+        -sign * credit.amount, _AGAINST[credit.kind],
     )  # fmt: skip
 
 
@@ -152,7 +166,7 @@ async def _review(connection: Connection, loan_id: str, currency: str, credit: C
     await connection.execute(
         """insert into money_review (source, external_id, loan_id, why, value_date, amount, currency, arrived_at)
            values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing""",
-        credit.source, credit.id, loan_id, why, credit.value_date, credit.amount, currency, at,
+        credit.source, credit.id, loan_id, why, credit.value_date, credit.amount or None, currency, at,
     )  # fmt: skip
 
 

@@ -38,11 +38,12 @@ async def queue(
 ) -> None:
     """Queue a wake-up; the relay hears of it when the transaction commits."""
     await connection.execute(
-        """insert into outbox (case_id, name, message_id, loan_version, person_version, at)
-           values ($1, $2, $3, $4, $5, $6)""",
-        case_id, name, message_id, loan_version, person_version, at,
+        """with queued as (
+               insert into outbox (case_id, name, message_id, loan_version, person_version, at)
+               values ($1, $2, $3, $4, $5, $6))
+           select pg_notify($7, '')""",
+        case_id, name, message_id, loan_version, person_version, at, CHANNEL,
     )  # fmt: skip
-    await connection.execute("select pg_notify($1, '')", CHANNEL)
 
 
 async def claim(connection: Connection, most: int, again_after_seconds: int) -> Sequence[WakeUp]:

@@ -55,7 +55,7 @@ def shown(state: CaseState) -> tuple[object, ...]:
 
 
 async def lock(connection: Connection, case_id: UUID) -> CaseRow:
-    """Lock person, loan, case, in this order, each in a statement of its own.
+    """Lock person, loan, case, in this order, before anything else is read.
 
     Not against rows that only refer to them: intake queues a wake-up without waiting for a case.
 
@@ -68,29 +68,25 @@ async def lock(connection: Connection, case_id: UUID) -> CaseRow:
     )
     if person is None:
         raise NoSuchCase(f"no case has the id {case_id}")
-    loan = await connection.fetchrow(
-        """select id, version from loan
-           where id = (select loan_id from collection_case where id = $1) for no key update""",
-        case_id,
-    )
-    assert loan is not None
+    # What is locked is read as it is after the wait, and in the order named.
     row = await connection.fetchrow(
-        """select snapshot, snapshot_version, stage, holds, attention, journal_length, head, last_at, seen_loan, seen_person
-           from collection_case where id = $1 for no key update""",
+        """select k.loan_id, l.version as loan_version, k.snapshot, k.snapshot_version, k.stage, k.holds, k.attention,
+               k.journal_length, k.head, k.last_at, k.seen_loan, k.seen_person
+           from collection_case k join loan l on l.id = k.loan_id where k.id = $1 for no key update of l, k""",
         case_id,
     )
     assert row is not None
     return CaseRow(
         id=case_id,
-        loan_id=loan["id"],
+        loan_id=row["loan_id"],
         person_id=person["id"],
-        state=read_state(case_id, loan["id"], person["id"], row),
+        state=read_state(case_id, row["loan_id"], person["id"], row),
         length=row["journal_length"],
         head=bytes(row["head"]),
         last_at=row["last_at"],
         seen_loan=row["seen_loan"],
         seen_person=row["seen_person"],
-        loan_version=loan["version"],
+        loan_version=row["loan_version"],
         person_version=person["version"],
         shown=(row["stage"], row["holds"], row["attention"] is not None),
     )
@@ -118,8 +114,8 @@ _MONEY = """
   (select l.currency from loan l where l.id = $1) as currency,
   (select json_agg(json_build_array(s.from_on, s.covered,
           (select json_agg(json_build_array(i.number, i.due_on, i.amount))
-             from instalment i where i.loan_id = s.loan_id and i.from_on = s.from_on))
-          order by s.from_on) from schedule s where s.loan_id = $1) as schedules,
+             from instalment i where i.loan_id = s.loan_id and i.version = s.version))
+          order by s.version) from schedule s where s.loan_id = $1) as schedules,
   (select json_agg(json_build_array(m.source, m.external_id, m.value_date, m.amount, m.kind, m.reversed_on)
           order by m.value_date, m.arrived_at, m.external_id)
      from money_event m where m.loan_id = $1 and m.kind <> 'reversal') as money
@@ -137,6 +133,33 @@ _PERSON = """
 async def read_facts(connection: Connection, person_id: str, loan_id: str, now: datetime, book: Book) -> Facts:
     """All that a decision rests on, as of this statement; call it after the locks."""
     row = await connection.fetchrow(f"select {_MONEY}, {_PERSON}", loan_id, person_id, now - CONTACTS_KEPT_IN_SIGHT)
+    return _facts(loan_id, person_id, row, book)
+
+
+_WAITING = "exists (select 1 from message w where w.case_id = $4 and w.taken_at is null) as anything_waits"
+
+
+async def read_facts_and_waiting(
+    connection: Connection, case: CaseRow, now: datetime, book: Book
+) -> tuple[Facts, Sequence[asyncpg.Record]]:
+    """The facts of a case under its lock, and the messages that no step has taken: id, name, raw, oldest first."""
+    row = await connection.fetchrow(
+        f"select {_MONEY}, {_PERSON}, {_WAITING}",
+        case.loan_id,
+        case.person_id,
+        now - CONTACTS_KEPT_IN_SIGHT,
+        case.id,
+    )
+    facts = _facts(case.loan_id, case.person_id, row, book)
+    assert row is not None
+    if not row["anything_waits"]:
+        return facts, ()
+    return facts, await connection.fetch(
+        "select id, name, raw from message where case_id = $1 and taken_at is null order by arrived_at, id", case.id
+    )
+
+
+def _facts(loan_id: str, person_id: str, row: asyncpg.Record | None, book: Book) -> Facts:
     if row is None or row["currency"] is None or row["person"] is None:
         raise LookupError(f"no loan {loan_id} of person {person_id}")
     return Facts(_money(loan_id, row), _person(person_id, row), book)

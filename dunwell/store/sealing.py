@@ -54,8 +54,8 @@ async def _key(connection: Connection, person_id: str) -> bytes:
     return bytes(key)
 
 
-async def read_personal(connection: Connection, person_id: str) -> Personal:
-    """Raises: Erased."""
+async def read_personal(connection: Connection, person_id: str) -> tuple[Personal, bytes]:
+    """What names and reaches the person, and the key under which more may be kept. Raises: Erased."""
     row = await connection.fetchrow(
         """select key, sealed from personal left join person_key using (person_id)
            where person_id = $1""",
@@ -63,7 +63,7 @@ async def read_personal(connection: Connection, person_id: str) -> Personal:
     )
     if row is None or row["key"] is None:
         raise Erased(f"person {person_id} was erased")
-    return Personal(**json.loads(unseal(row["key"], person_id, row["sealed"])))
+    return Personal(**json.loads(unseal(row["key"], person_id, row["sealed"]))), bytes(row["key"])
 
 
 async def keep_content(connection: Connection, person_id: str, text: str, at: datetime, id: UUID | None = None) -> UUID:

@@ -16,15 +16,16 @@ import asyncpg
 from dunwell.domain import events as ev
 from dunwell.domain import step
 from dunwell.domain.case import CaseState
-from dunwell.domain.facts import Facts, LiftHold, LosePoint, PlaceHold
+from dunwell.domain.facts import Facts, LiftHold, LosePoint, PlaceHold, ReverseCredit
 from dunwell.domain.ledger import Credit
-from dunwell.domain.messages import Answer, Ask, NextStep, PaymentReceived, Undecodable, decode
+from dunwell.domain.messages import Answer, Ask, NextStep, PaymentReceived, PaymentReversed, Undecodable, decode
 from dunwell.domain.outlook import next_step
 from dunwell.domain.strategy import Book
-from dunwell.store import journal, ledger, outbox, people
+from dunwell.store import ledger, outbox, people
 from dunwell.store.database import Connection, whole
-from dunwell.store.reading import CaseRow, lock, read_facts, shown, write_state
-from dunwell.store.sealing import Personal, keep_content, read_content, read_personal
+from dunwell.store.reading import CaseRow, lock, read_facts, read_facts_and_waiting, shown
+from dunwell.store.saving import save
+from dunwell.store.sealing import Personal, read_content, read_personal, seal
 
 Clock = Callable[[], datetime]
 # What is sent is rendered inside transaction A and kept, so that a retry sends the same bytes.
@@ -45,6 +46,7 @@ class ToSend:
     """An intent that is written: send this, with this key, before it expires.
 
     `found`: an earlier attempt wrote it and did not conclude; look it up before sending.
+    `changed`: it changed what the case shows of itself, which its workflow does not know yet.
     """
 
     key: UUID
@@ -56,6 +58,7 @@ class ToSend:
     made_at: datetime
     expires_at: datetime
     found: bool
+    changed: bool
 
 
 class Steps:
@@ -94,6 +97,8 @@ class Steps:
                 return "settled_elsewhere"
             if now >= sending.expires_at:
                 return "expired"
+            if await c.fetchval("select 1 from message where case_id = $1 and taken_at is null limit 1", row.id):
+                return "message_waiting"
             facts = await read_facts(c, row.person_id, row.loan_id, now, self._book)
             verdict = step.regate(row.state, _not_counting(facts, sending), now)
             return None if verdict.answer == "allow" else verdict.code
@@ -122,10 +127,13 @@ class Steps:
             )  # fmt: skip
             facts = await read_facts(c, row.person_id, row.loan_id, now, self._book)
             if settled is None:
-                await _late_truth(c, sending, outcome, provider_id)
-                return next_step(row.state, facts, now, [], changed=False)
+                late = await _late_truth(c, row, sending, outcome, provider_id)
+                if late is None:
+                    return next_step(row.state, facts, now, [], changed=True)
+                corrected = step.correct(row.state, facts, now, late)
+                return await self._save(c, row, corrected, now, run_id, ask, changed=True)
             worked = step.conclude(row.state, facts, now, outcome, code)
-            return await self._save(c, row, worked, now, run_id, ask)
+            return await self._save(c, row, worked, now, run_id, ask, changed=sending.changed)
 
         return await whole(self._pool, b)
 
@@ -137,6 +145,8 @@ class Steps:
             now = _not_behind(clock(), row)
             await _keep(c, row, ask, now)
             facts = await read_facts(c, row.person_id, row.loan_id, now, self._book)
+            # What could not be judged was not seen: its wake-ups stay, and it is judged when that can be done.
+            row.loan_version, row.person_version = row.seen_loan, row.seen_person
             worked = step.attend(row.state, facts, now, code, why)
             return await self._save(c, row, worked, now, run_id, ask)
 
@@ -152,21 +162,21 @@ class Steps:
             found = await _found(c, row)
             if found is not None:
                 return found
-        waiting = await c.fetch(
-            "select id, name, raw from message where case_id = $1 and taken_at is null order by arrived_at, id", row.id
-        )
-        facts = await read_facts(c, row.person_id, row.loan_id, now, self._book)
-        if not waiting and _done_already(ask, row, now):
+        facts, waiting = await read_facts_and_waiting(c, row, now, self._book)
+        if not waiting and _done_already(ask, row):
             await outbox.seen(c, row.id, row.seen_loan, row.seen_person)
-            return next_step(row.state, facts, now, await _answers(c, row, ask), changed=False)
+            # A workflow that is not where the case is may not know what the case shows either.
+            behind = ask.sequence != row.state.sequence
+            return next_step(row.state, facts, now, await _answers(c, row, ask), changed=behind)
         stale = ask.sequence is not None and ask.sequence != row.state.sequence
-        heard = [await self._checked(c, row, w) for w in waiting]
+        earlier: list[Credit] = []
+        heard = [await self._checked(c, row, w, earlier) for w in waiting]
         kind = "absorb" if stale else ask.kind
         worked = step.begin(row.state, facts, now, kind, heard, careful=careful)
         if waiting:
             await _took(c, row, [w["id"] for w in waiting], worked.answers, now)
         if worked.intent is None:
-            return await self._save(c, row, worked, now, run_id, ask)
+            return await self._save(c, row, worked, now, run_id, ask, changed=stale)
         return await self._intend(c, row, worked, worked.intent, now, run_id)
 
     async def _intend(
@@ -174,23 +184,25 @@ class Steps:
     ) -> ToSend:
         """The intent is on record, and counts against the caps, before anything leaves the house."""
         key = uuid4()
-        text = self._render(intent, await read_personal(c, row.person_id), row.state)
+        personal, persons_key = await read_personal(c, row.person_id)
+        text = self._render(intent, personal, row.state)
         kept = {"to": text.to, "subject": text.subject, "text": text.text, "language": intent.language}
-        await keep_content(c, row.person_id, json.dumps(kept), now, key)
         await c.execute(
-            """insert into intent (key, case_id, person_id, loan_id, number, channel, purpose, state, made_at, expires_at)
+            """with kept as (insert into content (id, person_id, at, sealed) values ($1, $3, $8, $10))
+               insert into intent (key, case_id, person_id, loan_id, number, channel, purpose, state, made_at, expires_at)
                values ($1, $2, $3, $4, $5, $6, $7, 'planned', $8, $9)""",
             key, row.id, row.person_id, row.loan_id, intent.number, intent.channel, intent.purpose, now,
-            intent.expires_at,
+            intent.expires_at, seal(persons_key, row.person_id, json.dumps(kept).encode()),
         )  # fmt: skip
         await _write(c, row, worked, now)
-        await _tell(c, row, worked.events, now, run_id)
+        await save(c, row, worked.events, now, run_id, seen=False)
         return ToSend(
-            key, 1, intent.channel, intent.purpose, text, intent.language, now, intent.expires_at, found=False
-        )
+            key, 1, intent.channel, intent.purpose, text, intent.language, now, intent.expires_at,
+            found=False, changed=row.shown != shown(row.state),
+        )  # fmt: skip
 
-    async def _checked(self, c: Connection, row: CaseRow, kept: asyncpg.Record) -> step.Said:
-        """A payment by signal must come from a source that may, and clash with nothing posted."""
+    async def _checked(self, c: Connection, row: CaseRow, kept: asyncpg.Record, earlier: list[Credit]) -> step.Said:
+        """Money by signal must come from a source that may, and clash with nothing posted or heard before it."""
         said = step.Said(kept["id"], kept["name"], bytes(kept["raw"]))
         if said.name not in ("payment_received", "payment_reversed"):
             return said
@@ -199,36 +211,60 @@ class Steps:
         except Undecodable:
             return said
         source = str(getattr(message, "source", ""))
+        clash = None
         if source not in self._signal_sources:
-            return step.Said(said.id, said.name, said.raw, f"signals from the source {source!r} may not move money")
+            return replace(said, problem="signals from this source may not move money")
         if isinstance(message, PaymentReceived):
             credit = Credit(message.source, message.payment_id, message.value_date, message.amount)
             clash = await ledger.conflict(c, row.loan_id, credit)
-            if clash is not None and clash.result == "review":
-                return step.Said(said.id, said.name, said.raw, clash.says)
+            twins = [e for e in earlier if (e.value_date, e.amount) == (credit.value_date, credit.amount)]
+            if any(e.source != credit.source for e in twins):
+                return replace(said, problem="the same amount and value date came from another source already")
+            earlier.append(credit)
+        elif isinstance(message, PaymentReversed):
+            back = ReverseCredit(message.source, message.payment_id, message.reversal_id, message.on)
+            clash = await ledger.reversal_conflict(c, row.loan_id, back)
+        if clash is not None and clash.result == "review":
+            return replace(said, problem=clash.says)
         return said
 
     async def _save(
-        self, c: Connection, row: CaseRow, worked: step.Worked, now: datetime, run_id: str | None, ask: Ask
+        self,
+        c: Connection,
+        row: CaseRow,
+        worked: step.Worked,
+        now: datetime,
+        run_id: str | None,
+        ask: Ask,
+        *,
+        changed: bool = False,
     ) -> NextStep:
         """Writes, journal, snapshot, and the versions seen; all of it or nothing."""
         await _write(c, row, worked, now)
-        await _tell(c, row, worked.events, now, run_id)
-        await outbox.seen(c, row.id, row.loan_version, row.person_version)
+        await save(c, row, worked.events, now, run_id, seen=True)
         facts = worked.facts
         assert facts is not None
         answers = [*worked.answers, *await _earlier(c, row, ask, worked.answers)]
-        return next_step(row.state, facts, now, answers, changed=row.shown != shown(row.state))
+        return next_step(row.state, facts, now, answers, changed=changed or row.shown != shown(row.state))
 
 
-async def _late_truth(c: Connection, sending: ToSend, outcome: step.Outcome, provider_id: str | None) -> None:
-    """An overtaken attempt learned that its message did leave: the record says so."""
-    if outcome == "sent":
-        await c.execute(
-            "update intent set state = 'sent', provider_id = $2 where key = $1 and state in ('abandoned', 'unknown')",
-            sending.key,
-            provider_id,
-        )
+async def _late_truth(
+    c: Connection, row: CaseRow, sending: ToSend, outcome: step.Outcome, provider_id: str | None
+) -> ev.ContactIntended | None:
+    """An overtaken attempt learned that its message did leave: what it was, if the record says otherwise."""
+    if outcome != "sent":
+        return None
+    number = await c.fetchval(
+        """update intent set state = 'sent', provider_id = $2
+           where key = $1 and state in ('abandoned', 'unknown') returning number""",
+        sending.key,
+        provider_id,
+    )
+    lines = await c.fetch(
+        "select bytes from journal where case_id = $1 and kind = 'contact_intended' order by number desc", row.id
+    )
+    told = (ev.decode("contact_intended", json.loads(r["bytes"])["body"]) for r in lines)
+    return next((t for t in told if isinstance(t, ev.ContactIntended) and t.number == number), None)
 
 
 def _not_behind(now: datetime, row: CaseRow) -> datetime:
@@ -255,16 +291,17 @@ async def _keep(c: Connection, row: CaseRow, ask: Ask, now: datetime) -> None:
         )  # fmt: skip
 
 
-def _done_already(ask: Ask, row: CaseRow, now: datetime) -> bool:
+def _done_already(ask: Ask, row: CaseRow) -> bool:
     """Nothing is new: the step was done by an earlier attempt, or the wake-up tells nothing."""
     seen = (row.seen_loan, row.seen_person) == (row.loan_version, row.person_version)
     if not seen or row.state.last_at is None:
         return False
     if ask.sequence is not None and ask.sequence != row.state.sequence:
         return True
-    waits = row.state.closed or (row.state.next is not None and row.state.next.due > now)
     asked_to_look = any(n.name in ("look_again", "opened") for n in ask.heard)
-    return ask.kind in ("assess", "absorb") and waits and not asked_to_look
+    # The first look of a run, or a mere wake-up: what was planned stands, and is taken when it is due.
+    idle = ask.sequence is None or ask.kind == "absorb"
+    return idle and not asked_to_look and (row.state.closed or row.state.next is not None)
 
 
 async def _found(c: Connection, row: CaseRow) -> ToSend | None:
@@ -280,7 +317,7 @@ async def _found(c: Connection, row: CaseRow) -> ToSend | None:
     return ToSend(
         intent["key"], intent["attempts"], intent["channel"], intent["purpose"],
         Text(kept["to"], kept["subject"], kept["text"]), kept["language"],
-        intent["made_at"], intent["expires_at"], found=True,
+        intent["made_at"], intent["expires_at"], found=True, changed=True,
     )  # fmt: skip
 
 
@@ -328,21 +365,3 @@ async def _write(c: Connection, row: CaseRow, worked: step.Worked, now: datetime
     closed = [e for e in worked.events if isinstance(e, ev.EpisodeClosed) and e.opened_on is not None]
     if closed:
         await c.execute("update person set past_episodes = past_episodes + 1 where id = $1", row.person_id)
-
-
-async def _tell(c: Connection, row: CaseRow, told: Sequence[ev.Event], now: datetime, run_id: str | None) -> None:
-    entries = list(journal.chain(row.id, row.length, row.head, now, told))
-    if entries:
-        await journal.append(c, entries, run_id)
-        row.length, row.head = entries[-1].number, entries[-1].hash
-    state, coming = row.state, row.state.next
-    await c.execute(
-        """update collection_case set sequence = $2, stage = $3, ending = $4, next_kind = $5, next_due = $6,
-               next_code = $7, next_reason = $8, attention = $9, holds = $10, segment = $11, oldest_due_on = $12,
-               snapshot = $13, journal_length = $14, head = $15, last_at = $16, seen_loan = $17, seen_person = $18
-           where id = $1""",
-        row.id, state.sequence, state.stage, state.ending, coming.kind if coming else None,
-        coming.due if coming else None, coming.code if coming else None, coming.reason if coming else None,
-        state.attention.code if state.attention else None, sorted(set(state.holds.values())), state.path,
-        state.anchor, write_state(state), row.length, row.head, now, row.loan_version, row.person_version,
-    )  # fmt: skip

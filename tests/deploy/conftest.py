@@ -34,8 +34,15 @@ def compose() -> ComposeFile:
 
 
 @pytest.fixture(scope="session")
+async def own_temporal(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TemporalServer]:
+    """A server for the installation alone: its workers serve the same queues as everybody's."""
+    async with TemporalServer(tmp_path_factory.mktemp("temporal") / "server.log") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 async def installation(
-    compose: ComposeFile, temporal: TemporalServer, tmp_path_factory: pytest.TempPathFactory
+    compose: ComposeFile, own_temporal: TemporalServer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Installation]:
     """PostgreSQL as its container leaves it after the first start, and Temporal; none of our services yet."""
     folder = tmp_path_factory.mktemp("deploy")
@@ -43,7 +50,7 @@ async def installation(
         superuser = await _as_the_image_begins(server)
         await _make_databases(server, superuser)
         there = Installation(
-            compose, folder, server.port, temporal.address, superuser.replace("/postgres?", "/dunwell?")
+            compose, folder, server.port, own_temporal.address, superuser.replace("/postgres?", "/dunwell?")
         )
         yield there
         await there.clear()

@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 from temporalio.client import Client
 
+from dunwell.cli.scheduling import OVERDUE_DAILY
 from dunwell.settings import CHECKOUT
 from tests.deploy.compose_file import ComposeFile, UnsetVariable, example_variables
 from tests.deploy.conftest import SECRETS, VARIABLES
@@ -113,7 +114,7 @@ async def test_the_schedule_job_sets_up_the_daily_list_and_may_run_again(
     assert status == 0, said
     client = await Client.connect(installation.temporal_address)
     schedules = [s async for s in await client.list_schedules()]
-    assert len(schedules) == 1
+    assert [s.id for s in schedules] == [OVERDUE_DAILY]
 
 
 async def test_the_provider_is_healthy_and_lets_nobody_in_without_the_token(

@@ -106,11 +106,11 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-async def place(postgres_server: EmbeddedPostgres, temporal: TemporalServer) -> AsyncIterator[Place]:
+async def place(postgres_server: EmbeddedPostgres, own_temporal: TemporalServer) -> AsyncIterator[Place]:
     dsn = await postgres_server.fresh_database("worker")
     await migrate(dsn)
     name = f"worker-{uuid.uuid4().hex[:8]}"
-    client = await Client.connect(temporal.address, namespace=name)
+    client = await Client.connect(own_temporal.address, namespace=name)
     kept = Duration()
     kept.FromTimedelta(timedelta(days=1))
     await client.workflow_service.register_namespace(
@@ -245,7 +245,7 @@ async def tasks_completed(place: Place, case: str) -> list[WorkflowTaskCompleted
 
 async def test_an_open_case_moves_to_the_new_version_of_a_deployment(place: Place, tmp_path: Path) -> None:
     today = datetime.now(UTC).date()
-    await import_people(place.pool, [NewPerson("P1", Personal("Invented", None, None), "en", "GB", "Europe/London")])
+    await import_people(place.pool, [NewPerson("P1", Personal("Invented", "", ""), "en", "GB", "Europe/London")])
     await import_loans(
         place.pool, [NewLoan("L1", "P1", "loan", "GBP", (Instalment(1, today - timedelta(days=9), 10_000),))]
     )
@@ -255,14 +255,19 @@ async def test_an_open_case_moves_to_the_new_version_of_a_deployment(place: Plac
         done = await tasks_completed(place, case)
         return bool(done) and done[-1].deployment_version.build_id == build
 
+    async def nudged_to(build: str) -> bool:
+        # The server tells its task queues of a new version little by little.
+        await place.client.get_workflow_handle(case).signal("look_again", "by hand")
+        await asyncio.sleep(0.5)
+        return await worked_by(build)
+
     async with serving(place, tmp_path / "1", DUNWELL_DEPLOYMENT="dunwell", DUNWELL_BUILD_ID="1"):
         await make_current(place, "1")
         await open_case(place, today)
         await until(lambda: worked_by("1"))
         async with serving(place, tmp_path / "2", DUNWELL_DEPLOYMENT="dunwell", DUNWELL_BUILD_ID="2"):
             await make_current(place, "2")
-            await place.client.get_workflow_handle(case).signal("look_again", "by hand")
-            await until(lambda: worked_by("2"))
+            await until(lambda: nudged_to("2"))
             behaviours = {task.versioning_behavior for task in await tasks_completed(place, case)}
             assert behaviours == {VersioningBehavior.VERSIONING_BEHAVIOR_AUTO_UPGRADE}
 

@@ -26,7 +26,7 @@ def drop_the_lock_of_the_person() -> None:
     assert without != source
     changed: dict[str, Any] = dict(vars(reading))
     exec(without, changed)  # noqa: S102 (this module's own source, less two words)
-    steps.lock = changed["lock"]
+    vars(steps)["lock"] = changed["lock"]
 
 
 async def attempt(told: dict[str, Any], loans: Sequence[str], start: Barrier | None) -> None:

@@ -5,7 +5,8 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -26,7 +27,7 @@ T = TypeVar("T")
 ENV = {"DUNWELL_VIRTUAL_TIME": "1", "DUNWELL_SIGNAL_SOURCES": "gateway", "DUNWELL_LOG_LEVEL": "WARNING"}
 
 
-async def until(what: str, look: Callable[[], Awaitable[T]], within: float = 60) -> T:
+async def until(what: str, look: Callable[[], Awaitable[T | None]], within: float = 60) -> T:
     """What `look` finds as soon as that is true. Raises AssertionError after `within` seconds."""
     try:
         async with asyncio.timeout(within):
@@ -103,9 +104,16 @@ class Engine:
 
     async def move_to(self, case: UUID, at: datetime) -> None:
         """Skip the case's time forward to `at`."""
+        # Told while a task runs, the server would add a task of its own.
+        await until(f"case {case} waits", partial(self.waits, case))
         left = at - await self.now(case)
         if left > timedelta(0):
             assert await self.skipper.fast_forward(self.run_of(case), left)
+
+    async def waits(self, case: UUID) -> bool:
+        """Whether neither a workflow task nor an activity of the case is under way."""
+        now = (await self.run_of(case).describe()).raw_description
+        return not now.HasField("pending_workflow_task") and not now.pending_activities
 
     async def take_next_step(self, case: UUID) -> asyncpg.Record:
         """Skip to the case's next step; returns its row once that step is done, and the one after it is not due yet."""
@@ -129,7 +137,3 @@ class Engine:
         """How often each event type occurs in the current run, named as in the API less its prefix."""
         seen = [EventType.Name(e.event_type).removeprefix("EVENT_TYPE_") for e in await self.history(case)]
         return [seen.count(kind) for kind in kinds]
-
-
-def real_now() -> datetime:
-    return datetime.now(UTC)

@@ -1,8 +1,9 @@
 """A lender with a database and a provider of its own: opens cases, works single steps, reads what became of them."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -22,9 +23,10 @@ from dunwell.domain.codes import CHANNELS, StepKind
 from dunwell.domain.ledger import Instalment
 from dunwell.domain.messages import Ask, NextStep, Note
 from dunwell.domain.strategy import Book
-from dunwell.intake.importing import NewLoan, NewPerson, Personal, import_loans, import_people
+from dunwell.intake.importing import NewLoan, NewPerson, import_loans, import_people
 from dunwell.store import cases
 from dunwell.store.database import connect
+from dunwell.store.sealing import Personal
 from dunwell.store.steps import Steps
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -48,54 +50,41 @@ class Uncounted:
 
 @dataclass
 class Lender:
-    """`honours_keys`, `can_look_up` and `keeps_keys_for` are what the provider's contract promises."""
-
     dsn: str
     pool: asyncpg.Pool
     provider_url: str
     book: Book
     working: Working
+    opened: list[HttpChannel] = field(default_factory=list)
 
     @classmethod
-    async def open(
-        cls,
-        dsn: str,
-        provider_url: str,
-        *,
-        honours_keys: bool = True,
-        can_look_up: bool = True,
-        keeps_keys_for: timedelta = timedelta(hours=72),
-        connections: int = 4,
-    ) -> "Lender":
-        pool, (book, texts) = await connect(dsn, connections), catalogue()
+    async def open(cls, dsn: str, provider_url: str) -> "Lender":
+        """With a provider that honours keys and can look them up, for 72 hours."""
+        pool, (book, texts) = await connect(dsn, 4), catalogue()
         wording = Wording(texts, "Example Bank", "care@example.com")
-        channels = {
-            name: HttpChannel(
-                provider_url, name, honours_keys=honours_keys, can_look_up=can_look_up, keeps_keys_for=keeps_keys_for
-            )
-            for name in CHANNELS
-        }
-        working = Working(Steps(pool, book, wording.render), channels, Uncounted())
-        return cls(dsn, pool, provider_url, book, working)
+        working = Working(Steps(pool, book, wording.render), {}, Uncounted())
+        return cls(dsn, pool, provider_url, book, working).by_contract(honours_keys=True, can_look_up=True)
 
     def by_contract(self, *, honours_keys: bool, can_look_up: bool, keeps_keys_hours: int = 72) -> "Lender":
-        """The same lender, whose provider's contract promises something else."""
+        """The same lender, whose provider's contract promises that."""
         channels = {
             name: HttpChannel(
                 self.provider_url, name, honours_keys=honours_keys, can_look_up=can_look_up,
                 keeps_keys_for=timedelta(hours=keeps_keys_hours),
             )
-            for name in CHANNELS
+            for name in map(str, CHANNELS)
         }  # fmt: skip
+        self.opened.extend(channels.values())
         return replace(self, working=Working(self.working.steps, channels, Uncounted()))
 
     async def close(self) -> None:
-        for channel in self.working.channels.values():
-            assert isinstance(channel, HttpChannel)
+        for channel in self.opened:
             await channel.aclose()
         await self.pool.close()
 
-    async def lend(self, person: str, due_on: date, *, loans: int = 1, instalments: int = 1, amount: int = 10_000) -> list[str]:
+    async def lend(
+        self, person: str, due_on: date, *, loans: int = 1, instalments: int = 1, amount: int = 10_000
+    ) -> list[str]:
         """Loans of one new person, each with instalments of `amount` minor units 30 days apart; returns their ids."""
         await import_people(
             self.pool, [NewPerson(person, Personal("Ann Lee", phone_of(person), ""), "en", "GB", "Europe/London")]
@@ -130,7 +119,8 @@ class Lender:
 
     async def journal(self, case: UUID, kind: str | None = None) -> list[dict[str, Any]]:
         """The bodies of the case's entries, each with its `kind`, `at` and `run_id`."""
-        lines = await cases.journal_of(self.pool, case)
+        async with self.pool.acquire() as connection:
+            lines = await cases.journal_of(connection, case)
         return [
             {**json.loads(e["bytes"])["body"], "kind": e["kind"], "at": e["at"], "run_id": e["run_id"]}
             for e in lines
@@ -142,6 +132,18 @@ class Lender:
 
     async def messages(self, case: UUID) -> list[asyncpg.Record]:
         return await self.pool.fetch("select * from message where case_id = $1 order by arrived_at, id", case)
+
+    @asynccontextmanager
+    async def person_locked(self, person: str) -> AsyncIterator[None]:
+        """Every step of the person's cases has to wait until the block ends."""
+        async with self.pool.acquire() as other, other.transaction():
+            await other.execute("select 1 from person where id = $1 for update", person)
+            yield
+
+    async def somebody_waits(self) -> bool:
+        """Whether a step waits for a person's lock."""
+        waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query ~ 'from person'"
+        return bool(await self.pool.fetchval(waiting))
 
     def received(self, person: str) -> list[dict[str, Any]]:
         """What reached the person's phone, by the provider's own count."""

@@ -18,17 +18,10 @@ async def test_a_signal_during_the_closing_step_is_heard_before_the_run_ends(eng
     case = await engine.open("closing", AT, date(2025, 1, 10))
     await engine.contacted(case)
     run = engine.run_of(case)
-    async with engine.lender.pool.acquire() as other, other.transaction():
-        # The closing step waits for this lock; the signal comes while it does.
-        await other.execute("select 1 from person where id = 'closing' for update")
+    async with engine.lender.person_locked("closing"):
         paid = Credit("bank", "closing-1", date(2025, 1, 14), 10_000)
         await events.pay(engine.lender.pool, "closing-0", paid, "GBP", AT)
-
-        async def step_runs() -> bool:
-            waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query ~ 'from person'"
-            return bool(await engine.lender.pool.fetchval(waiting))
-
-        await until("the closing step waits for the person's lock", step_runs)
+        await until("the closing step waits for the person's lock", engine.lender.somebody_waits)
         await run.signal("inbound_message", InboundMessage(about="question"))
 
     async def ended() -> bool:

@@ -31,6 +31,7 @@ async def die_sending(lender: Lender, loan: str, fault: str) -> None:
     )
     async with asyncio.timeout(60):
         while not await lender.intents(case) or (fault == LEFT and not lender.received(loan.rpartition("-")[0])):
+            assert dying.returncode is None, "the process ended before it could be killed"
             await asyncio.sleep(0.05)
     dying.kill()
     assert await dying.wait() == -signal.SIGKILL

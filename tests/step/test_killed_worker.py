@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from uuid import UUID
@@ -26,7 +26,7 @@ class Aftermath:
 
 
 @pytest.fixture(scope="module")
-async def aftermath(running_engine: Engine) -> AsyncIterator[Aftermath]:
+async def aftermath(running_engine: Engine) -> Aftermath:
     """Three cases whose worker was killed at three points; each then hears two more messages, by row and by signal.
 
     In one fixture, for the server takes 30 s to give an attempt up, and these may pass together.
@@ -46,7 +46,7 @@ async def aftermath(running_engine: Engine) -> AsyncIterator[Aftermath]:
         await _tell(engine, case, "row")
         await engine.run_of(case).signal("inbound_message", InboundMessage(about="other"))
     await engine.serve()
-    yield Aftermath(engine, **cases)
+    return Aftermath(engine, **cases)
 
 
 async def _tell(engine: Engine, case: UUID, id: str) -> None:

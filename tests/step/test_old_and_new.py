@@ -8,6 +8,7 @@ from temporalio.exceptions import ApplicationError
 
 from dunwell.domain import events as ev
 from dunwell.domain.case import SNAPSHOT_VERSION, case_id_of
+from tests.step.engine import Engine, until
 from tests.step.lender import Lender
 
 AT = datetime(2025, 1, 14, 10, 0, tzinfo=UTC)
@@ -36,6 +37,28 @@ async def test_a_newer_snapshot_is_refused_and_left_for_another_worker(lender: L
     await lender.pool.execute("update collection_case set snapshot_version = $2 where id = $1", case, SNAPSHOT_VERSION)
     await lender.work(case, "remind", AT, sequence=coming.sequence)
     assert len(lender.received("newer")) == 1
+
+
+async def test_the_server_offers_a_refused_step_again_until_a_worker_can_take_it(engine: Engine) -> None:
+    case = await engine.open("newer-served", AT, date(2025, 1, 10))
+    await engine.contacted(case)
+    bump = "update collection_case set snapshot_version = snapshot_version + $2 where id = $1"
+    await engine.lender.pool.execute(bump, case, 1)
+    await engine.run_of(case).signal("look_again", {})
+
+    async def refused() -> bool:
+        pending = (await engine.run_of(case).describe()).raw_description.pending_activities
+        return [p.last_failure.application_failure_info.type for p in pending] == ["NewerSnapshot"]
+
+    await until("the step is refused", refused)
+    assert await engine.lender.messages(case) == []
+    await engine.lender.pool.execute(bump, case, -1)
+
+    async def taken() -> bool:
+        return [m["taken_at"] is not None for m in await engine.lender.messages(case)] == [True]
+
+    await until("another worker has taken it", taken)
+    assert (await engine.lender.row(case))["attention"] is None
 
 
 async def test_a_step_of_unknown_kind_is_refused_and_left_for_another_worker(lender: Lender) -> None:

@@ -19,7 +19,7 @@ async def test_a_promise_is_answered_once_for_each_id_also_by_another_worker(eng
 
     async def promise(id: str, amount: int, days: int) -> Answer:
         said = PromiseToPay(amount=amount, due_on=AT.date() + timedelta(days=days))
-        return await run.execute_update("promise", said, id=id, result_type=Answer)
+        return Answer.model_validate(await run.execute_update("promise", said, id=id))
 
     refused = await promise("too-late", 10_000, 200)
     assert (refused.accepted, refused.says) == (False, "a promise may reach 31 days ahead, not to 2025-08-02")
@@ -45,7 +45,7 @@ async def test_an_update_of_the_wrong_shape_is_refused_and_leaves_the_case_alone
     before = await engine.contacted(case)
     for wrong in ({"amount": "ten", "due_on": "2025-01-17"}, {"amount": 1_000, "due_on": "9999-12-31"}, {}):
         with pytest.raises(WorkflowUpdateFailedError):
-            await engine.run_of(case).execute_update("promise", wrong, result_type=Answer)
+            await engine.run_of(case).execute_update("promise", wrong)
     assert await engine.lender.row(case) == before
     said = PromiseToPay(amount=10_000, due_on=AT.date())
-    assert (await engine.run_of(case).execute_update("promise", said, result_type=Answer)).accepted
+    assert (await engine.run_of(case).execute_update("promise", said))["accepted"]

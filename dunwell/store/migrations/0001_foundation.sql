@@ -23,16 +23,16 @@ create table content (
     sealed    bytea       not null
 );
 create table hold (
-    id        text primary key,
+    id        text        not null,
     person_id text        not null references person,
     loan_id   text,
     kind      text        not null,
     channel   text,
     placed_at timestamptz not null,
     ends_on   date,
-    lifted_at timestamptz
+    lifted_at timestamptz,
+    primary key (person_id, id)
 );
-create index hold_of_person on hold (person_id);
 
 -- Money. Amounts are minor units; every journal of entries sums to zero.
 create table loan (
@@ -47,18 +47,19 @@ create index loan_of_person on loan (person_id);
 create index loan_unpaid on loan (id) include (oldest_unpaid_due_on) where oldest_unpaid_due_on is not null;
 create table schedule (
     loan_id text   not null references loan,
+    version int    not null default 0,
     from_on date   not null,
     covered bigint not null default 0,
-    primary key (loan_id, from_on)
+    primary key (loan_id, version)
 );
 create table instalment (
     loan_id text   not null,
-    from_on date   not null,
+    version int    not null default 0,
     number  int    not null,
     due_on  date   not null,
     amount  bigint not null check (amount > 0),
-    primary key (loan_id, from_on, number),
-    foreign key (loan_id, from_on) references schedule
+    primary key (loan_id, version, number),
+    foreign key (loan_id, version) references schedule
 );
 create table money_event (
     source       text        not null,
@@ -104,10 +105,10 @@ create table money_review (
     loan_id     text        not null,
     why         text        not null,
     value_date  date        not null,
-    amount      bigint      not null,
+    amount      bigint,
     currency    text        not null,
     arrived_at  timestamptz not null,
-    unique (source, external_id, loan_id, value_date, amount)
+    unique nulls not distinct (source, external_id, loan_id, value_date, amount)
 );
 
 -- Cases. The row is a snapshot of the fold over the journal, and where it stands in its chain.
