@@ -14,7 +14,7 @@ from dunwell.domain.ledger import Credit
 from dunwell.intake import events
 
 PAYMENTS_PER_SECOND = 20  # half through the intake, half signalled straight to the workflow
-BARE_PER_SECOND = 10
+BARE_PER_SECOND = 5
 _WARM_UP = 0.1  # the first tenth is not counted
 _STARTED = "select count(*) from collection_case where snapshot is not null"
 _COMMITTED = """

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.cases import Figures, Shape
-from bench.payments import Latency, Payments
+from bench.payments import BARE_PER_SECOND, PAYMENTS_PER_SECOND, Latency, Payments
 from bench.simulated import Simulated
 
 Row = tuple[str, float | None, float | None]
@@ -78,7 +78,8 @@ def show(console: Console, shapes: list[Shape], paying: Payments, simulated: Sim
         _add(table, "own writing transactions", shape.ours.used.commits / shape.ours.cases, None)
         _add(table, "WAL syncs", shape.ours.used.wal_syncs / shape.ours.cases, None)
         console.print(table)
-    title = f"payments: 20 a second beside 10 bare signals a second, {paying.waiting} cases waiting"
+    load = f"{PAYMENTS_PER_SECOND} a second beside {BARE_PER_SECOND} bare signals a second"
+    title = f"payments: {load}, {paying.waiting} cases waiting"
     table = Table(title=title, title_justify="left")
     for column in ("ms", "p50", "p95", "p99", "ratio p50", "ratio p99", "count"):
         table.add_column(column, justify="left" if column == "ms" else "right")

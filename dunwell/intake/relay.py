@@ -70,22 +70,23 @@ class Relay:
                 await asyncio.sleep(_SWEEP_SECONDS)
 
     async def _deliver_while_connected(self, listening: asyncpg.pool.PoolConnectionProxy) -> None:
-        while not listening.is_closed():
-            if await self.deliver() < _BATCH:
-                await self._wait()
-
-    async def deliver(self) -> int:
-        """Claim a batch and signal its cases; returns how many were claimed."""
-        async with self._pool.acquire() as connection:
-            batch = await claim(connection, _BATCH, _AGAIN_AFTER_SECONDS)
-        turns = asyncio.Semaphore(_AT_ONCE)
-
-        async def one(wake: WakeUp) -> None:
-            async with turns:
-                await self._signal(wake)
-
-        await asyncio.gather(*(one(w) for w in batch))
-        return len(batch)
+        """A wake-up that comes while others are under way does not wait for them."""
+        under_way: set[asyncio.Task[None]] = set()
+        try:
+            while not listening.is_closed():
+                async with self._pool.acquire() as connection:
+                    batch = await claim(connection, _BATCH, _AGAIN_AFTER_SECONDS)
+                for wake in batch:
+                    if len(under_way) >= _AT_ONCE:
+                        under_way = await _some_done(under_way)
+                    under_way.add(asyncio.create_task(self._signal(wake)))
+                if len(batch) < _BATCH:
+                    await self._wait()
+                    under_way = {t for t in under_way if not _is_done(t)}
+        finally:
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
 
     async def _signal(self, wake: WakeUp) -> None:
         """Signal with start: the case hears it whether it runs, has ended, or never ran."""
@@ -114,6 +115,19 @@ class Relay:
             return
         finally:
             self._due.clear()
+
+
+async def _some_done(under_way: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+    """What is left when at least one delivery has ended; one that failed fails here."""
+    await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+    return {t for t in under_way if not _is_done(t)}
+
+
+def _is_done(task: asyncio.Task[None]) -> bool:
+    if task.done():
+        task.result()
+        return True
+    return False
 
 
 def _attributes(wake: WakeUp) -> TypedSearchAttributes:

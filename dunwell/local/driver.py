@@ -15,7 +15,7 @@ from dunwell.domain.portfolio import PersonFile, Portfolio
 from dunwell.domain.strategy import Book
 from dunwell.intake.importing import import_loans, import_people, loans_of, people_of
 from dunwell.intake.relay import Relay
-from dunwell.local.life import Engine, PersonsLife, Offsets
+from dunwell.local.life import Engine, Offsets, PersonsLife
 from dunwell.local.settling import NotSettled, Settling
 from dunwell.local.stack import Stack
 from dunwell.store.database import connect, migrate

@@ -47,7 +47,10 @@ async def queue(
 
 
 async def claim(connection: Connection, most: int, again_after_seconds: int) -> Sequence[WakeUp]:
-    """Take wake-ups that are due; each comes up again later unless its case has seen it by then."""
+    """Take wake-ups that are due; each comes up again later unless its case has seen it by then.
+
+    A claim need not survive a crash of the database: what was claimed is then told twice, which changes nothing.
+    """
     rows = await connection.fetch(
         """with due as (
                select id from outbox where next_try <= now() order by next_try limit $1 for update skip locked
@@ -56,9 +59,11 @@ async def claim(connection: Connection, most: int, again_after_seconds: int) -> 
                    next_try = now() + make_interval(secs => $2 * least(power(2, o.tries), 32))
                from due where o.id = due.id
                returning o.id, o.case_id, o.name, o.message_id, o.at, o.tries
+           ), at_once as (
+               select set_config('synchronous_commit', 'off', true)
            )
            select t.*, c.stage, c.oldest_due_on, l.currency, p.jurisdiction
-           from taken t join collection_case c on c.id = t.case_id
+           from at_once, taken t join collection_case c on c.id = t.case_id
            join loan l on l.id = c.loan_id join person p on p.id = c.person_id order by t.id""",
         most,
         again_after_seconds,

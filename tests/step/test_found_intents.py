@@ -50,7 +50,7 @@ async def outcomes(lender: Lender, loan: str) -> list[tuple[str, str]]:
     return [(made["state"], made["code"]) for made in await lender.journal(case_id_of(loan), "contact_made")]
 
 
-@pytest.mark.parametrize(("later", "code"), [(A_DAY, "expired"), (SOON, "hold_complaint")])
+@pytest.mark.parametrize(("later", "code"), [(A_DAY, "expired"), (SOON, "facts_changed")])
 async def test_an_intent_found_behind_a_stop_is_abandoned_and_its_reservation_returned(
     lender: Lender, later: timedelta, code: str
 ) -> None:

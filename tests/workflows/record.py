@@ -18,7 +18,7 @@ from dunwell.settings import CHECKOUT
 from workflows.portfolio import Portfolio as Sweeps
 from workflows.portfolio import Sweep
 
-LOANS = {"L001", "L002", "L003", "L004", "L010", "L012", "L013", "L023", "L026"}
+LOANS = {"L001", "L002", "L010", "L012", "L013", "L023", "L026"}
 
 
 async def record(name: str) -> None:
@@ -26,7 +26,8 @@ async def record(name: str) -> None:
     out = Path(__file__).parent / "histories" / name
     out.mkdir(parents=True)
     portfolio, _ = read_portfolio(CHECKOUT / "sample")
-    loans = {id: loan for id, loan in portfolio.loans.items() if id in LOANS}
+    people = {portfolio.loans[id].customer_id for id in LOANS}
+    loans = {id: loan for id, loan in portfolio.loans.items() if loan.customer_id in people}
     few = replace(
         portfolio,
         loans=loans,
