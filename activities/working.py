@@ -1,5 +1,6 @@
 """How every stage works a step: transaction A, the effect, transaction B."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,10 +20,10 @@ from dunwell.store.steps import Clock, Steps, ToSend
 
 log = structlog.get_logger()
 
-# A channel that is down is tried again at 1, 2, 4, 8 seconds; then the case goes on and comes back later.
-_TRIES_WHILE_DOWN = 5
-# A call may take 10 s and an attempt 30 s: one that begins to send later could overlap with the next attempt.
-_TOO_LATE_SECONDS = 18.0
+# A channel that is down for a moment is tried again after these seconds; then the case goes on and comes back later.
+_PAUSES_WHILE_DOWN = (1.0, 3.0)
+# A call may take 10 s, the pauses 4 s, an attempt 30 s: one that begins to send later could overlap with the next.
+_TOO_LATE_SECONDS = 14.0
 
 
 def case_clock(ask: Ask) -> Clock:
@@ -128,12 +129,13 @@ class Working:
             expires_at=sending.expires_at,
         )  # fmt: skip
         try:
-            receipt = await channel.send(dispatch)
+            receipt = await _patiently(channel, dispatch)
         except ChannelDown as e:
-            # Surely not taken: the retry finds the intent and asks the gate again, until the case is needed elsewhere.
-            if activity.info().attempt >= _TRIES_WHILE_DOWN:
-                return await self.steps.conclude(ask, sending, "abandoned", "channel_down", None, clock, run_id)
-            raise ApplicationError(f"{sending.channel} is down", type="ChannelDown") from e
+            if sending.found and not channel.can_look_up:
+                # This attempt did not get through, but the one before it may have.
+                raise ApplicationError(f"{sending.channel} is down", type="ChannelDown") from e
+            # Surely not taken: the reservation is returned, the case listens meanwhile and comes back to it.
+            return await self.steps.conclude(ask, sending, "abandoned", "channel_down", None, clock, run_id)
         except OutcomeUnknown as e:
             if channel.can_look_up or channel.honours_keys:
                 raise ApplicationError(f"{sending.channel} did not answer", type="OutcomeUnknown") from e
@@ -148,3 +150,13 @@ class Working:
         """Nobody can say whether it left: counted as made, never sent again by itself."""
         self.meter.contact(sending.channel, "unknown")
         return await self.steps.conclude(ask, sending, "unknown", "no_answer", None, clock, run_id)
+
+
+async def _patiently(channel: Channel, dispatch: Dispatch) -> Receipt:
+    """Send over a channel that may be down for a moment. Raises: ChannelDown when it stays so."""
+    for pause in _PAUSES_WHILE_DOWN:
+        try:
+            return await channel.send(dispatch)
+        except ChannelDown:
+            await asyncio.sleep(pause)
+    return await channel.send(dispatch)

@@ -201,7 +201,10 @@ class Case:
         """Any signal, known or not: nothing that was said to a case disappears."""
         self.taken += 1
         own_id = f"{workflow.info().run_id}/{self.taken}"
-        self.inbox.append(_note(name, own_id, args))
+        note = _note(name, own_id, args)
+        # The relay repeats a wake-up until it was seen; once in the inbox is enough.
+        if all(n.id != note.id for n in self.inbox):
+            self.inbox.append(note)
 
     @workflow.update
     async def promise(self, said: PromiseToPay) -> Answer:

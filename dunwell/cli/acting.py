@@ -1,5 +1,7 @@
 """Commands that act: import, sweep, pay, reverse, say, hold, lift, promise, approve, decide, tell."""
 
+import asyncio
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, TypeVar, get_args
 from uuid import UUID, uuid4
@@ -7,17 +9,19 @@ from uuid import UUID, uuid4
 import typer
 from pydantic import ValidationError
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
+from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
-from dunwell.cli.connection import House, house, refuse, run
+from dunwell.cli.connection import House, house, refuse, require_worker, run
 from dunwell.cli.reading import CaseArgument
 from dunwell.domain.codes import HOLDS, Channel, HoldKind
 from dunwell.domain.facts import ReverseCredit
 from dunwell.domain.ledger import Credit
 from dunwell.domain.messages import Answer, Approval, Decision, InboundMessage, Message, PromiseToPay
-from dunwell.domain.money import AmountError, parse_amount
+from dunwell.domain.outlook import CASE_QUEUE
 from dunwell.domain.person import Hold
-from dunwell.intake import events
+from dunwell.intake import cells, events
+from dunwell.intake.cells import BadCell
 from dunwell.intake.relay import workflow_id
 from dunwell.store.sealing import keep_content
 from workflows.portfolio import Portfolio, Sweep
@@ -26,6 +30,7 @@ LoanArgument = Annotated[str, typer.Argument(metavar="LOAN", help="a loan id")]
 Day = Annotated[str | None, typer.Option("--on", metavar="DATE", help="business date, YYYY-MM-DD; today if left out")]
 IdOption = Annotated[str | None, typer.Option("--id", help="your own id: the same id again changes nothing")]
 M = TypeVar("M")
+_ANSWER_WITHIN = 30
 ABOUT = get_args(InboundMessage.model_fields["about"].annotation)
 
 
@@ -35,10 +40,16 @@ def sweep(
     """Make today's overdue list now: open the cases that are due, and write the list as CSV."""
 
     async def work(there: House) -> None:
-        client = await there.temporal()
         day = _day(on) if on else None
+        client = await there.temporal()
+        await require_worker(client)
+        # One that is being made already is waited for.
         done = await client.execute_workflow(
-            Portfolio.run, Sweep(on=day), id=f"overdue-{day or datetime.now(UTC).date()}", task_queue="dunwell"
+            Portfolio.run,
+            Sweep(on=day),
+            id=f"overdue-{day or datetime.now(UTC).date()}",
+            task_queue=CASE_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         )
         typer.echo(f"{done.on}: {done.looked_at} loans looked at, {done.overdue} overdue, {done.opened} cases opened")
         typer.echo(f"list: {done.file}")
@@ -92,6 +103,7 @@ def say(
     """An inbound message from the person. `dispute`, `stop` and the like stop contact at once."""
 
     async def work(there: House) -> events.Told:
+        said = _checked(InboundMessage, about=about, channel=channel)
         case_id = await there.case(case)
         now = await there.now(case_id)
         content = None
@@ -99,7 +111,7 @@ def say(
             async with there.pool.acquire() as connection:
                 person = await connection.fetchval("select person_id from collection_case where id = $1", case_id)
                 content = str(await keep_content(connection, person, text, now))
-        message = _checked(InboundMessage, about=about, channel=channel, content_id=content)
+        message = said.model_copy(update={"content_id": content})
         return await events.tell(there.pool, case_id, id or str(uuid4()), "inbound_message", message, now)
 
     _told(_with_house(work))
@@ -117,14 +129,10 @@ def hold(
 
     async def work(there: House) -> events.Told:
         kept, now = _hold_kind(kind), await there.now()
-        placed = Hold(
-            id or str(uuid4()),
-            kept,
-            now,
-            loan if loan_only else None,
-            _channel(channel),
-            _day(until) if until else None,
-        )
+        ends_on = _day(until) if until else None
+        if ends_on is not None and ends_on < now.date():
+            raise refuse(f"--until {until!r} is over: name today or a later day")
+        placed = Hold(id or str(uuid4()), kept, now, loan if loan_only else None, _channel(channel), ends_on)
         return await events.hold(there.pool, await _person(there, loan), placed)
 
     _told(_with_house(work))
@@ -203,14 +211,21 @@ def decide(
 
 async def _ask(there: House, case_id: UUID, update: str, message: Message, id: str | None) -> Answer:
     """By an update, for the caller waits for the answer."""
-    handle = (await there.temporal()).get_workflow_handle(workflow_id(case_id))
+    client = await there.temporal()
+    await require_worker(client)
+    handle, own_id = client.get_workflow_handle(workflow_id(case_id)), id or str(uuid4())
     try:
-        answer: Answer = await handle.execute_update(update, message, id=id or str(uuid4()), result_type=Answer)
+        async with asyncio.timeout(_ANSWER_WITHIN):
+            answer: Answer = await handle.execute_update(update, message, id=own_id, result_type=Answer)
+    except TimeoutError as e:
+        raise refuse(
+            f"the case did not answer within {_ANSWER_WITHIN} s: send it again with --id {own_id}, it counts once"
+        ) from e
     except (RPCError, WorkflowUpdateFailedError, WorkflowFailureError) as e:
         stage = await there.pool.fetchval("select stage from collection_case where id = $1", case_id)
         if stage == "closed":
             raise refuse("the case is closed: nothing is left to decide") from e
-        raise refuse(f"the case did not answer ({e}): is a worker running? The same --id can be sent again") from e
+        raise refuse(f"the case did not answer ({e}): send it again with --id {own_id}, it counts once") from e
     return answer
 
 
@@ -230,16 +245,17 @@ async def _person(there: House, loan: str) -> str:
 
 def _amount(text: str, currency: str) -> int:
     try:
-        return parse_amount(text, currency)
-    except AmountError as e:
-        raise refuse(str(e)) from e
+        return cells.amount({"amount": text}, "amount", currency)
+    except BadCell as e:
+        shown = "" if repr(text) in e.problem else f"{text!r}: "
+        raise refuse(f"{shown}{e.problem}: {e.remedy}") from e
 
 
 def _day(text: str) -> date:
     try:
-        return date.fromisoformat(text)
-    except ValueError as e:
-        raise refuse(f"{text!r} is no date: write YYYY-MM-DD") from e
+        return cells.day({"date": text}, "date")
+    except BadCell as e:
+        raise refuse(f"{text!r} {e.problem}: {e.remedy}") from e
 
 
 def _channel(text: str | None) -> Channel | None:
@@ -262,8 +278,12 @@ def _checked(model: type[M], **fields: Any) -> M:
     try:
         return model(**fields)
     except ValidationError as e:
-        problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in e.errors())
-        raise refuse(problems) from e
+        raise refuse("; ".join(_problem(p["loc"], p["input"], p["msg"]) for p in e.errors())) from e
+
+
+def _problem(place: Sequence[int | str], value: Any, message: str) -> str:
+    """`about 'shouting': should be 'question', 'dispute' ...`"""
+    return f"{'.'.join(map(str, place))} {value!r}: {message.removeprefix('Input ')}"
 
 
 def _with_house(work: Any) -> Any:

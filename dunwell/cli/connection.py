@@ -11,11 +11,15 @@ from uuid import UUID
 
 import asyncpg
 import typer
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 
 from dunwell.catalogue import CatalogueError, load_book
+from dunwell.domain.outlook import CASE_QUEUE
 from dunwell.domain.strategy import Book
 from dunwell.local.stack import RunningStack, Stack
 from dunwell.settings import CHECKOUT
@@ -39,9 +43,17 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's work. What a user can mend is said in one line, never as a trace."""
     try:
         return asyncio.run(work)
-    except (asyncpg.PostgresError, OSError) as e:
+    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as e:
+        raise refuse(f"the database is not that of this release ({e}): run `starter.py migrate` first") from e
+    except asyncpg.InterfaceError as e:
         raise refuse(
-            f"the database does not answer ({type(e).__name__}: {e}): is it up, and is the address right?"
+            f"DUNWELL_DATABASE_URL does not read ({e}): write it as postgresql://user:password@host:5432/database"
+        ) from e
+    except (asyncpg.PostgresError, OSError) as e:
+        if isinstance(e, OSError) and e.filename:
+            raise refuse(f"{e.filename}: {e.strerror}: name a file or folder that can be used") from e
+        raise refuse(
+            f"the database does not answer ({type(e).__name__}: {e}): is it up, and is DUNWELL_DATABASE_URL right?"
         ) from e
     except CatalogueError as e:
         raise refuse(str(e)) from e
@@ -76,8 +88,10 @@ class House:
         """A case by its id or its loan's."""
         async with self.pool.acquire() as connection:
             found = await find_case(connection, case_or_loan)
+            if found is None and await connection.fetchval("select 1 from loan where id = $1", case_or_loan):
+                raise refuse(f"loan {case_or_loan!r} has no case: it was not late so far; `sweep` opens what is")
         if found is None:
-            raise refuse(f"no case for {case_or_loan!r}: give a case id or a loan id; `list` shows the open ones")
+            raise refuse(f"no case for {case_or_loan!r}: give a case id or a loan id; `list` shows them")
         return found
 
 
@@ -100,6 +114,18 @@ async def temporal_client(environment: Mapping[str, str] | None = None) -> Clien
         return await Client.connect(**config, data_converter=pydantic_data_converter)
     except RuntimeError as e:
         raise refuse(f"no Temporal server at {config['target_host']}: start it, or set TEMPORAL_ADDRESS") from e
+
+
+async def require_worker(client: Client) -> None:
+    """Refuse where nobody would do what is asked: it would be waited for in vain."""
+    queue = DescribeTaskQueueRequest(
+        namespace=client.namespace,
+        task_queue=TaskQueue(name=CASE_QUEUE),
+        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+    )
+    told = await client.workflow_service.describe_task_queue(queue)
+    if not told.pollers:
+        raise refuse(f"no worker serves the task queue {CASE_QUEUE!r}: start `python worker.py`, then ask again")
 
 
 def _running() -> RunningStack:

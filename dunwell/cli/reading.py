@@ -14,6 +14,7 @@ from rich.table import Table
 
 from dunwell.cli.connection import House, house, refuse, run
 from dunwell.domain import events as ev
+from dunwell.domain.codes import HOLDS, STAGES
 from dunwell.domain.ledger import position
 from dunwell.domain.messages import plain
 from dunwell.domain.money import say
@@ -36,7 +37,7 @@ def show(case: CaseArgument, as_json: AsJson = False) -> None:
     async def work() -> None:
         async with house() as there:
             case_id = await there.case(case)
-            told = await read_case(there.pool, case_id)
+            told = await read_case(there.pool, case_id, await there.now(case_id))
         if as_json:
             typer.echo(json.dumps(told, default=str, indent=1, ensure_ascii=False))
         else:
@@ -45,8 +46,8 @@ def show(case: CaseArgument, as_json: AsJson = False) -> None:
     run(work())
 
 
-async def read_case(pool: asyncpg.Pool, case_id: UUID) -> dict[str, Any]:
-    """A case's face and story, as plain values."""
+async def read_case(pool: asyncpg.Pool, case_id: UUID, now: datetime | None = None) -> dict[str, Any]:
+    """A case's face and story, as plain values: as of `now`, or of the last that it has seen."""
     async with pool.acquire() as connection:
         row = await connection.fetchrow(
             """select k.*, l.currency, p.time_zone, p.jurisdiction, p.language from collection_case k
@@ -58,8 +59,7 @@ async def read_case(pool: asyncpg.Pool, case_id: UUID) -> dict[str, Any]:
         money = await read_money(connection, row["loan_id"])
         entries = await journal_of(connection, case_id)
     zone: tzinfo = ZoneInfo(row["time_zone"]) if row["time_zone"] else UTC
-    last = row["last_at"] or datetime.now(UTC)
-    there = position(money, last.astimezone(zone).date())
+    there = position(money, (now or row["last_at"] or datetime.now(UTC)).astimezone(zone).date())
     currency = row["currency"]
     return {
         "case": str(case_id),
@@ -73,6 +73,7 @@ async def read_case(pool: asyncpg.Pool, case_id: UUID) -> dict[str, Any]:
         "path": row["segment"],
         "holds": list(row["holds"]),
         "needs_attention": row["attention"],
+        "on": there.on,
         "days_past_due": there.dpd,
         "outstanding": say(there.outstanding, currency),
         "past_due": say(there.past_due, currency),
@@ -123,6 +124,9 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List cases by stage, hold or attention; the next due first."""
+    for what, value, known in (("stage", stage, STAGES), ("hold", hold, HOLDS)):
+        if value is not None and value not in known:
+            raise refuse(f"no {what} {value!r}: use one of {', '.join(known)}")
 
     async def work(there: House) -> list[asyncpg.Record]:
         async with there.pool.acquire() as connection:
@@ -196,14 +200,15 @@ def verify(
 def _exported(file: Path) -> list[tuple[str, int, bytes, bytes]]:
     found = []
     try:
-        for n, text in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-            try:
-                line = json.loads(text)
-                found.append((line["case"], line["number"], line["line"].encode(), bytes.fromhex(line["hash"])))
-            except (ValueError, KeyError, TypeError) as e:
-                raise refuse(f"{file}:{n}: not a line of an export ({e}): export it again") from e
+        lines = file.read_bytes().removesuffix(b"\n").split(b"\n")
     except OSError as e:
-        raise refuse(f"{file} cannot be read: {e.strerror}") from e
+        raise refuse(f"{file} cannot be read ({e.strerror}): name a file that `export` wrote") from e
+    for n, text in enumerate(lines, 1):
+        try:
+            line = json.loads(text)
+            found.append((str(line["case"]), int(line["number"]), line["line"].encode(), bytes.fromhex(line["hash"])))
+        except (ValueError, KeyError, TypeError, AttributeError) as e:
+            raise refuse(f"{file}, line {n}: is no line of an export ({e}): it was changed, or export it again") from e
     return found
 
 

@@ -15,7 +15,6 @@ from dunwell.catalogue import load_book
 from dunwell.cli.connection import refuse, run
 from dunwell.domain.events import decode
 from dunwell.domain.portfolio import Portfolio
-from dunwell.domain.strategy import Book
 from dunwell.intake.portfolio import PortfolioRefused, Rejected, read_portfolio, write_rejected
 from dunwell.intake.relay import workflow_id
 from dunwell.local.driver import Drive, driving
@@ -27,6 +26,7 @@ from dunwell.local.stack import Stack, StackUnusable
 from dunwell.local.temporal_server import TemporalUnusable
 from dunwell.settings import CHECKOUT
 from dunwell.simulation.outputs import Entry, LoanStory, Tables
+from dunwell.simulation.run import Summary
 from dunwell.simulation.run import simulate as simulate_portfolio
 from dunwell.store.reading import read_money
 
@@ -46,9 +46,8 @@ def replay(
     taken, and then the exit status is 1.
     """
     portfolio, rejected = read(folder, out)
-    book = load_book(CHECKOUT)
     began = time.monotonic()
-    run(_replay(portfolio, book, out, workers))
+    run(_replay(portfolio, out, workers))
     typer.echo(f"replayed {len(portfolio.loans)} loans in {time.monotonic() - began:.0f} s: {out}")
     _end(rejected, out)
 
@@ -57,7 +56,7 @@ def simulate(folder: FolderArgument, out: OutOption) -> None:
     """Work a portfolio folder in memory, under a virtual clock: the same steps, the same four files, in seconds."""
     portfolio, rejected = read(folder, out)
     began = time.process_time()
-    summary = simulate_portfolio(portfolio, load_book(CHECKOUT), out)
+    summary = run(_simulate(portfolio, out))
     spent = time.process_time() - began
     typer.echo(
         f"simulated {summary.loans} loans, {summary.steps} steps in {spent:.1f} s of one core "
@@ -72,11 +71,14 @@ def read(folder: Path, out: Path) -> tuple[Portfolio, list[Rejected]]:
         portfolio, rejected = read_portfolio(folder)
     except PortfolioRefused as e:
         raise refuse(str(e)) from e
-    out.mkdir(parents=True, exist_ok=True)
-    if rejected:
-        write_rejected(out / "rejected.csv", rejected)
-    else:
-        (out / "rejected.csv").unlink(missing_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if rejected:
+            write_rejected(out / "rejected.csv", rejected)
+        else:
+            (out / "rejected.csv").unlink(missing_ok=True)
+    except OSError as e:
+        raise refuse(f"--out {out}: {e.strerror}: name a folder that can be written") from e
     return portfolio, rejected
 
 
@@ -88,7 +90,12 @@ def _end(rejected: list[Rejected], out: Path) -> None:
         raise typer.Exit(1)
 
 
-async def _replay(portfolio: Portfolio, book: Book, out: Path, workers: int) -> None:
+async def _simulate(portfolio: Portfolio, out: Path) -> Summary:
+    return simulate_portfolio(portfolio, load_book(CHECKOUT), out)
+
+
+async def _replay(portfolio: Portfolio, out: Path, workers: int) -> None:
+    book = load_book(CHECKOUT)
     stack = Stack(CHECKOUT / "build" / "replay", settings={})
     try:
         async with stack, driving(stack, book, workers, killed_begin_again=True) as drive:

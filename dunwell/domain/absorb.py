@@ -216,7 +216,7 @@ def _decision_refusal(story: Story, said: Decision) -> str | None:
         if said.amount is None or said.due_on is None:
             return "a settlement needs an amount and a date"
         if not 0 < said.amount < there.outstanding:
-            return f"a settlement is less than the {there.outstanding} minor units owed"
+            return f"a settlement is less than the {say(there.outstanding, story.facts.money.currency)} owed"
     if said.what in ("settle", "restructure") and (said.due_on is None or said.due_on <= story.today):
         return "the first payment needs a date after today"
     if said.what == "restructure" and not there.outstanding:

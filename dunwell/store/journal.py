@@ -59,11 +59,11 @@ def verify(case_id: str, lines: Iterable[tuple[int, bytes, bytes]]) -> Broken | 
     for number, kept, stored in lines:
         if number != expected:
             return Broken(case_id, expected, f"entry {expected} is missing, {number} follows")
-        told = json.loads(kept)
-        if (told.get("case"), told.get("number")) != (case_id, number):
-            return Broken(case_id, number, "the entry tells of another case or place")
         head = sha256(head + kept).digest()
         if head != stored:
             return Broken(case_id, number, "the bytes do not match their hash")
+        told = json.loads(kept)
+        if (told.get("case"), told.get("number")) != (case_id, number):
+            return Broken(case_id, number, "the entry tells of another case or place")
         expected += 1
     return None

@@ -1,6 +1,6 @@
 """PostgreSQL goes away while cases are worked: nothing is lost, and histories stay small however long it takes.
 
-DUNWELL_TEST_OUTAGE_SECONDS makes it longer; 120 was tried.
+DUNWELL_TEST_OUTAGE_SECONDS, given to pytest itself, makes it longer than ten seconds.
 """
 
 import asyncio
