@@ -35,7 +35,7 @@ class Size:
     people: int
 
 
-FULL = Size(rounds=4, cases=100, waiting=1000, seconds=90, people=40)
+FULL = Size(rounds=3, cases=200, waiting=1000, seconds=90, people=40)
 QUICK = Size(rounds=2, cases=25, waiting=1000, seconds=15, people=6)
 
 

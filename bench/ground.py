@@ -93,7 +93,7 @@ class Ground:
                 return
             if time.monotonic() > gives_up:
                 raise NotDone(f"{what}: {count} of {wanted} after {_LONGEST_SECONDS} s; see {self.stack.logs}")
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.25)
 
 
 async def quiet(ground: Ground) -> None:
