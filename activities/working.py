@@ -158,5 +158,6 @@ async def _patiently(channel: Channel, dispatch: Dispatch) -> Receipt:
         try:
             return await channel.send(dispatch)
         except ChannelDown:
+            log.warning("channel_down", channel=dispatch.channel, seconds=pause)
             await asyncio.sleep(pause)
     return await channel.send(dispatch)

@@ -15,6 +15,7 @@ from dunwell.domain.person import Hold
 from dunwell.store import ledger, people
 from dunwell.store.database import Connection, whole
 from dunwell.store.outbox import queue
+from dunwell.store.sealing import seal_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +90,12 @@ async def tell(pool: asyncpg.Pool, case_id: UUID, id: str, name: str, message: M
     async def keep(c: Connection) -> Told:
         if name == "inbound_message":
             await _stop_at_once(c, case_id, id, raw, at)
+        person = await c.fetchval("select person_id from collection_case where id = $1", case_id)
+        (said,) = await seal_words(c, person, [raw.encode()])
         added = await c.fetchval(
             """insert into message (case_id, id, name, raw, arrived_at) values ($1, $2, $3, $4, $5)
                on conflict do nothing returning 1""",
-            case_id, id, name, raw.encode(), at,
+            case_id, id, name, said, at,
         )  # fmt: skip
         if added is None:
             return Told("known", f"message {id} was taken already")

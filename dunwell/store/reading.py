@@ -15,8 +15,10 @@ from dunwell.domain.case import SNAPSHOT_VERSION, CaseState
 from dunwell.domain.facts import Facts
 from dunwell.domain.ledger import Credit, Instalment, LoanMoney, Schedule
 from dunwell.domain.person import Contact, Hold, Person
+from dunwell.domain.step import Said
 from dunwell.domain.strategy import Book
 from dunwell.store.database import Connection
+from dunwell.store.sealing import unseal_words
 
 # Longer than any span a cap or a window looks back over.
 CONTACTS_KEPT_IN_SIGHT = timedelta(days=40)
@@ -141,8 +143,8 @@ _WAITING = "exists (select 1 from message w where w.case_id = $4 and w.taken_at 
 
 async def read_facts_and_waiting(
     connection: Connection, case: CaseRow, now: datetime, book: Book
-) -> tuple[Facts, Sequence[asyncpg.Record]]:
-    """The facts of a case under its lock, and the messages that no step has taken: id, name, raw, oldest first."""
+) -> tuple[Facts, Sequence[Said]]:
+    """The facts of a case under its lock, and the messages that no step has taken, oldest first."""
     row = await connection.fetchrow(
         f"select {_MONEY}, {_PERSON}, {_WAITING}",
         case.loan_id,
@@ -154,9 +156,11 @@ async def read_facts_and_waiting(
     assert row is not None
     if not row["anything_waits"]:
         return facts, ()
-    return facts, await connection.fetch(
+    rows = await connection.fetch(
         "select id, name, raw from message where case_id = $1 and taken_at is null order by arrived_at, id", case.id
     )
+    words = await unseal_words(connection, case.person_id, [r["raw"] for r in rows])
+    return facts, [Said(r["id"], r["name"], said) for r, said in zip(rows, words, strict=True)]
 
 
 def _facts(loan_id: str, person_id: str, row: asyncpg.Record | None, book: Book) -> Facts:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -92,3 +93,15 @@ async def read_content(connection: Connection, id: UUID) -> str:
 async def erase(connection: Connection, person_id: str) -> None:
     """Destroy the key. Balances and journals stay, and their chains still verify."""
     await connection.execute("delete from person_key where person_id = $1", person_id)
+
+
+async def seal_words(connection: Connection, person_id: str, said: Sequence[bytes]) -> list[bytes]:
+    """What a person or a system said, sealed; nothing is kept of what is said about somebody erased."""
+    key = await connection.fetchval("select key from person_key where person_id = $1", person_id)
+    return [seal(key, person_id, words) if key else b"" for words in said]
+
+
+async def unseal_words(connection: Connection, person_id: str, kept: Sequence[bytes]) -> list[bytes]:
+    """What `seal_words` kept; empty where the person was erased since."""
+    key = await connection.fetchval("select key from person_key where person_id = $1", person_id)
+    return [unseal(key, person_id, words) if key and words else b"" for words in kept]

@@ -25,7 +25,7 @@ from dunwell.store import ledger, outbox, people
 from dunwell.store.database import Connection, whole
 from dunwell.store.reading import CaseRow, lock, read_facts, read_facts_and_waiting, shown
 from dunwell.store.saving import save
-from dunwell.store.sealing import Personal, read_content, read_personal, seal
+from dunwell.store.sealing import Personal, read_content, read_personal, seal, seal_words
 
 Clock = Callable[[], datetime]
 # What is sent is rendered inside transaction A and kept, so that a retry sends the same bytes.
@@ -174,7 +174,7 @@ class Steps:
         kind = "absorb" if stale else ask.kind
         worked = step.begin(row.state, facts, now, kind, heard, careful=careful)
         if waiting:
-            await _took(c, row, [w["id"] for w in waiting], worked.answers, now)
+            await _took(c, row, [w.id for w in waiting], worked.answers, now)
         if worked.intent is None:
             return await self._save(c, row, worked, now, run_id, ask, changed=stale)
         return await self._intend(c, row, worked, worked.intent, now, run_id)
@@ -201,9 +201,8 @@ class Steps:
             found=False, changed=row.shown != shown(row.state),
         )  # fmt: skip
 
-    async def _checked(self, c: Connection, row: CaseRow, kept: asyncpg.Record, earlier: list[Credit]) -> step.Said:
+    async def _checked(self, c: Connection, row: CaseRow, said: step.Said, earlier: list[Credit]) -> step.Said:
         """Money by signal must come from a source that may, and clash with nothing posted or heard before it."""
-        said = step.Said(kept["id"], kept["name"], bytes(kept["raw"]))
         if said.name not in ("payment_received", "payment_reversed"):
             return said
         try:
@@ -282,12 +281,13 @@ async def _keep(c: Connection, row: CaseRow, ask: Ask, now: datetime) -> None:
     """Messages first, each by its own id: a retry may bring more of them than the first try."""
     with_content = [n for n in ask.heard if n.raw is not None]
     if with_content:
+        said = await seal_words(c, row.person_id, [(n.raw or "").encode() for n in with_content])
         await c.execute(
             """insert into message (case_id, id, name, raw, arrived_at)
                select $1, i, n, r, $2 from unnest($3::text[], $4::text[], $5::bytea[]) as t(i, n, r)
                on conflict do nothing""",
             row.id, now, [n.id for n in with_content], [n.name for n in with_content],
-            [(n.raw or "").encode() for n in with_content],
+            said,
         )  # fmt: skip
 
 

@@ -44,8 +44,8 @@ def test_the_second_contact_of_a_day_waits_for_the_next_and_the_fourth_of_a_week
 
 def test_a_day_is_the_persons_own_and_not_that_of_utc() -> None:
     auckland = ZoneInfo("Pacific/Auckland")
-    morning, afternoon = datetime(2025, 3, 5, 10, tzinfo=auckland), datetime(2025, 3, 5, 15, tzinfo=auckland)
-    assert morning.astimezone(UTC).date() < afternoon.astimezone(UTC).date()
+    morning, afternoon = (datetime(2025, 3, 5, hour, tzinfo=auckland).astimezone(UTC) for hour in (10, 15))
+    assert morning.date() < afternoon.date()
     assert asked(afternoon, contacted(morning, zone="Pacific/Auckland")).code == "cap_day"
 
 

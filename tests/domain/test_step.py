@@ -5,7 +5,6 @@ from datetime import UTC, date, datetime, timedelta
 
 from dunwell.domain.events import ApprovalAsked, ContactWithheld, EpisodeClosed, HoldSeen, StepSkipped
 from dunwell.domain.facts import PlaceHold, PostCredit, ReverseCredit
-from dunwell.domain.ladder import rung
 from dunwell.domain.ledger import Credit
 from dunwell.domain.messages import HoldPlaced
 from dunwell.domain.person import Contact, Hold
@@ -82,9 +81,8 @@ def test_a_late_look_does_the_most_severe_step_and_skips_what_it_is_too_late_for
     late = noon(date(2025, 3, 12))
     case.work("assess", late)
     assert [e.step for e in case.events(StepSkipped)] == ["gentle_first_reminder"]
-    right = rung(Story(case.state, case.facts, late))
-    assert right is not None
-    assert right.step.id == "gentle_second_reminder"
+    assert case.state.next is not None
+    assert (case.state.next.step, case.state.next.due) == ("gentle_second_reminder", late)
 
 
 def test_a_payment_that_counts_from_a_later_day_closes_the_case_on_that_day() -> None:

@@ -26,7 +26,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 TRIAL_SECONDS = 180
 ALL_SECONDS = 600
 # The same examples in every trial.
-_PYTEST = ("-m", "pytest", "-x", "-q", "--no-header", "--hypothesis-seed=1", "--durations=0", "--durations-min=9999")
+_PYTEST = ("-m", "pytest", "-x", "-q", "--no-header", "--hypothesis-seed=1", "-o", "addopts=--import-mode=importlib")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,10 @@ class Trial:
 
 
 async def main() -> int:
+    this = asyncio.current_task()
+    assert this is not None
+    # Told to end, it stops the trials under way and removes their copies, as on Ctrl-C.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     options = _options()
     unknown = sorted(set(options.names) - {bug.name for bug in BUGS})
     if unknown:
@@ -182,5 +186,5 @@ def _failed(report: Path) -> list[str]:
 if __name__ == "__main__":
     try:
         sys.exit(asyncio.run(main()))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit(130)

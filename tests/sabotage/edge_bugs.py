@@ -56,7 +56,7 @@ BUGS = (
         "            if self.next is not None and self.next.closed:\n"
         "                return self.next.reason\n"
         "            if self.next is None or self.inbox:\n",
-        ("tests/step/test_close.py::test_a_signal_during_the_closing_step_is_heard_before_the_run_ends",),
+        ("tests/step/test_full_inbox.py::test_what_did_not_fit_into_the_closing_step_is_heard_before_the_run_ends",),
     ),
     Bug(
         "fresh-history-drops-the-inbox",

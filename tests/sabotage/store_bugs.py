@@ -103,6 +103,13 @@ BUGS = (
         (_STEP + "an_intent_whose_hours_are_over_may_not_go_out",),
     ),
     Bug(
+        "gate-not-asked-again-on-a-retry",
+        _STEPS,
+        'return None if verdict.answer == "allow" else verdict.code',
+        "return None",
+        (_STEP + "an_intent_that_the_facts_no_longer_ask_for_may_not_go_out",),
+    ),
+    Bug(
         "now-goes-behind-the-journal",
         _STEPS,
         "return max(now, row.last_at) if row.last_at else now",

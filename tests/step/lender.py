@@ -26,7 +26,7 @@ from dunwell.domain.strategy import Book
 from dunwell.intake.importing import NewLoan, NewPerson, import_loans, import_people
 from dunwell.store import cases
 from dunwell.store.database import connect
-from dunwell.store.sealing import Personal
+from dunwell.store.sealing import Personal, unseal_words
 from dunwell.store.steps import Steps
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -130,8 +130,15 @@ class Lender:
     async def intents(self, case: UUID) -> list[asyncpg.Record]:
         return await self.pool.fetch("select * from intent where case_id = $1 order by made_at", case)
 
-    async def messages(self, case: UUID) -> list[asyncpg.Record]:
-        return await self.pool.fetch("select * from message where case_id = $1 order by arrived_at, id", case)
+    async def messages(self, case: UUID) -> list[dict[str, Any]]:
+        """What the case was told, oldest first; `raw` as it came."""
+        rows = await self.pool.fetch(
+            """select m.*, k.person_id from message m join collection_case k on k.id = m.case_id
+               where case_id = $1 order by arrived_at, id""",
+            case,
+        )
+        async with self.pool.acquire() as connection:
+            return [{**dict(r), "raw": (await unseal_words(connection, r["person_id"], [r["raw"]]))[0]} for r in rows]
 
     @asynccontextmanager
     async def person_locked(self, person: str) -> AsyncIterator[None]:

@@ -5,9 +5,9 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import Any
 from uuid import UUID
 
-import asyncpg
 import pytest
 
 from dunwell.domain.messages import InboundMessage
@@ -53,10 +53,10 @@ async def _tell(engine: Engine, case: UUID, id: str) -> None:
     await events.tell(engine.lender.pool, case, id, "inbound_message", InboundMessage(about="question"), AT)
 
 
-async def all_taken(engine: Engine, case: UUID, count: int) -> list[asyncpg.Record]:
+async def all_taken(engine: Engine, case: UUID, count: int) -> list[dict[str, Any]]:
     """Every message of the case, once it has taken that many."""
 
-    async def look() -> list[asyncpg.Record]:
+    async def look() -> list[dict[str, Any]]:
         messages = await engine.lender.messages(case)
         taken = len(messages) >= count and all(m["taken_at"] is not None for m in messages)
         return messages if taken else []

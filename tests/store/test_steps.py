@@ -111,6 +111,14 @@ async def test_an_intent_whose_hours_are_over_may_not_go_out(lender: Lender) -> 
     assert await lender.working.steps.may_send(asked, sending, lambda: sending.expires_at) == "expired"
 
 
+async def test_an_intent_that_the_facts_no_longer_ask_for_may_not_go_out(lender: Lender) -> None:
+    [loan] = await lender.lend("held-since", DUE_ON)
+    sending = await intend(lender, loan)
+    await events.hold(lender.pool, "held-since", Hold("held-since/1", "complaint", AT + SOON))
+    asked = ask(case_id_of(loan), "remind", AT)
+    assert await lender.working.steps.may_send(asked, sending, lambda: AT + 2 * SOON) == "facts_changed"
+
+
 async def test_messages_are_heard_once_and_in_the_order_in_which_they_came(lender: Lender) -> None:
     [loan] = await lender.lend("in-order", DUE_ON)
     case = case_id_of(loan)
