@@ -1,6 +1,8 @@
 # make demo   a year of the sample portfolio on a real Temporal server and a real PostgreSQL (KEEP=1 leaves them up)
 # make test   every check: style, types, import rules, all tests
 # make setup  what both need; quick when nothing changed
+# make bench  what a case costs beside a bare workflow, in one run
+# make sabotage  named one-line bugs, each of which must turn a test red
 
 # The first of these that runs; name another by PYTHON=...
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \

@@ -36,8 +36,8 @@ GOALS = (
     Goal("largest_payload_bytes", 8192),
     Goal("payment_p50_ratio", 1.3),
     Goal("payment_p99_ratio", 1.5),
-    Goal("signal_p50_ratio", 1.3),
-    Goal("signal_p99_ratio", 1.5),
+    Goal("intake_p50_ratio", 1.5),
+    Goal("intake_p99_ratio", 2.0),
     Goal("simulate_speedup", 100, at_least=True),
 )
 
@@ -55,7 +55,7 @@ def keys(four: Shape, paid: Shape, paying: Payments, simulated: Simulated | None
         found[f"{prefix}wal_syncs_per_case"] = shape.ours.used.wal_syncs / shape.ours.cases
         found[f"{prefix}postgres_cpu_ms_per_case"] = shape.ours.cpu_ms("postgres")
     found["largest_payload_bytes"] = max(four.ours.largest_payload, paid.ours.largest_payload)
-    ways = (("payment", paying.paid), ("payment_ledger", paying.accepted), ("signal", paying.signalled))
+    ways = (("payment", paying.signalled), ("intake", paying.paid), ("intake_ledger", paying.accepted))
     for part in (50, 95, 99):
         bare_ms = paying.bare.percentile(part / 100)
         found[f"bare_signal_p{part}_ms"] = bare_ms
