@@ -17,6 +17,7 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
+from temporalio.service import RPCError
 
 from dunwell.catalogue import CatalogueError, load_book
 from dunwell.domain.outlook import CASE_QUEUE
@@ -55,6 +56,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         raise refuse(
             f"the database does not answer ({type(e).__name__}: {e}): is it up, and is DUNWELL_DATABASE_URL right?"
         ) from e
+    except RPCError as e:
+        raise refuse(f"the Temporal server says: {e.message}: check TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE") from e
     except CatalogueError as e:
         raise refuse(str(e)) from e
 

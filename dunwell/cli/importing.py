@@ -56,6 +56,8 @@ async def _bring_in(there: House, portfolio: Portfolio) -> Counter[str]:
         credit = Credit(SOURCE, p.payment_id, p.value_date, p.amount)
         told = await events.pay(there.pool, p.loan_id, credit, portfolio.loans[p.loan_id].currency, now)
         came[told.result] += 1
+        if told.result == "review":
+            typer.secho(f"for review: payment {p.payment_id} of loan {p.loan_id}: {told.says}", err=True)
     for e in portfolio.events:
         person = portfolio.loans[e.loan_id].customer_id
         if e.kind == "dispute_opened":
