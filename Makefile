@@ -17,7 +17,7 @@ test: setup
 	@.venv/bin/python tools/check.py
 
 bench: setup
-	@.venv/bin/python -m bench
+	@.venv/bin/python -m bench $(if $(FULL),--full)
 
 sabotage: setup
 	@.venv/bin/python -m tests.sabotage

@@ -1,4 +1,4 @@
-"""Measure everything once: `python -m bench [--quick]`. Prints tables and writes build/bench.json."""
+"""Measure everything once: `python -m bench [--full]`. Prints tables and writes build/bench.json."""
 
 import argparse
 import asyncio
@@ -36,7 +36,7 @@ class Size:
 
 
 FULL = Size(rounds=3, cases=200, waiting=1000, seconds=90, people=40)
-QUICK = Size(rounds=2, cases=25, waiting=1000, seconds=15, people=6)
+USUAL = Size(rounds=2, cases=25, waiting=1000, seconds=15, people=6)
 
 
 async def bench(size: Size, parts: set[str], console: Console) -> dict[str, float]:
@@ -60,12 +60,14 @@ async def bench(size: Size, parts: set[str], console: Console) -> dict[str, floa
 def main() -> None:
     """Exit status 0 whatever was found; another only if the run itself failed."""
     arguments = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    arguments.add_argument("--quick", action="store_true", help="a tenth of the size: to see that it runs")
+    arguments.add_argument(
+        "--full", action="store_true", help="several times the size: about ten minutes, for a release"
+    )
     arguments.add_argument("--no-simulate", action="store_true", help="leave out the comparison with the simulation")
     asked = arguments.parse_args()
     console = Console()
     parts = set() if asked.no_simulate else {"simulate"}
-    found = asyncio.run(bench(QUICK if asked.quick else FULL, parts, console))
+    found = asyncio.run(bench(FULL if asked.full else USUAL, parts, console))
     _OUT.parent.mkdir(exist_ok=True)
     _OUT.write_text(json.dumps(found, indent=1) + "\n")
     console.print(f"written: {_OUT.relative_to(CHECKOUT)}")
