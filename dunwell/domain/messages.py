@@ -128,20 +128,6 @@ class LookAgain(Message):
     """Nothing new is said; decide anew on the facts."""
 
 
-Heard = (
-    PaymentReceived
-    | PaymentReversed
-    | InboundMessage
-    | ContactHeard
-    | HoldPlaced
-    | HoldLifted
-    | PromiseToPay
-    | PlanAnswer
-    | Approval
-    | Decision
-    | LookAgain
-)
-
 NAMES: dict[str, type[Message]] = {
     "payment_received": PaymentReceived,
     "payment_reversed": PaymentReversed,
